@@ -1,0 +1,1 @@
+//! HTTP: the REST API, the signalling WebSocket, health, and the admin listener.

@@ -1,0 +1,1 @@
+//! Builds everything without serving; announces addresses; serves; drains.

@@ -1,0 +1,2 @@
+//! Samples: codecs, playout, concealment, mixing, levels, resampling. Core: nothing here reads a
+//! clock, and steady state allocates nothing.

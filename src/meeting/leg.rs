@@ -1,0 +1,106 @@
+//! What the signalling side tells the media side about a phone's leg. Plain values, no sockets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The voice codec of a phone leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PhoneCodec {
+    /// G.711 µ-law, 8 kHz.
+    Pcmu,
+    /// G.711 A-law, 8 kHz.
+    Pcma,
+}
+
+impl PhoneCodec {
+    /// Name as in SDP's rtpmap.
+    pub fn encoding_name(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+        }
+    }
+
+    /// RTP clock rate in Hz.
+    pub fn clock_rate_hz(self) -> u32 {
+        8_000
+    }
+
+    /// PCM sample rate in Hz.
+    pub fn sample_rate_hz(self) -> u32 {
+        8_000
+    }
+}
+
+/// The media of one phone leg, as one offer/answer exchange settled it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegMedia {
+    /// What both ends speak.
+    pub codec: PhoneCodec,
+    /// Payload type the phone sends the codec with (its choice in its own SDP… see RFC 3264 §5.1:
+    /// each side receives the payload types of its own SDP; for a UAS answer both are equal).
+    pub receive_payload_type: u8,
+    /// Payload type we send the codec with.
+    pub send_payload_type: u8,
+    /// Payload type of telephone-event (RFC 4733) with the codec's clock, if agreed.
+    pub dtmf_payload_type: Option<u8>,
+    /// Length of the packets we send.
+    pub ptime: Duration,
+    /// Where SDP says the phone listens; the latch may replace it.
+    pub remote_rtp: SocketAddr,
+    /// Where SDP says the phone's RTCP is; equals `remote_rtp` with rtcp-mux.
+    pub remote_rtcp: SocketAddr,
+    /// RTP and RTCP share the port.
+    pub rtcp_mux: bool,
+    /// May we send: false while the phone has put us on hold without music.
+    pub may_send: bool,
+    /// Will the phone send.
+    pub may_receive: bool,
+}
+
+/// Something the media side saw on a leg that signalling or API users want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegEvent {
+    /// A key was pressed: `0`–`9`, `*`, `#`, `A`–`D`; once per press.
+    Dtmf(char),
+    /// First valid RTP packet arrived.
+    MediaStarted,
+    /// No RTP for `LEG_SILENCE_MAX` though the phone should send.
+    MediaLost,
+    /// The session removed the leg (kicked, meeting ended, worker gone).
+    Removed(LegRemoval),
+}
+
+/// Why the media side ended a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegRemoval {
+    /// Someone with the permission, or the API, removed it.
+    Kicked,
+    /// The session was ended for everyone.
+    SessionEnded,
+    /// A newer join with the same participant id took the seat.
+    Replaced,
+    /// Our own failure.
+    WorkerFailed,
+}
+
+/// Figures of one leg at its end, for the call record.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LegReport {
+    /// RTP packets accepted from the phone.
+    pub packets_received: u64,
+    /// RTP packets sent to the phone.
+    pub packets_sent: u64,
+    /// Packets lost on the way from the phone (RFC 3550 §A.3).
+    pub packets_lost: u64,
+    /// Packets refused, all reasons together.
+    pub packets_discarded: u64,
+    /// Interarrival jitter in ms (RFC 3550 §A.8).
+    pub jitter_ms: f32,
+    /// Audio invented because the real one was late or lost, in ms.
+    pub concealed_ms: u64,
+    /// What the phone's RTCP says it lost of ours, 0.0–1.0, if it ever said.
+    pub remote_loss: Option<f32>,
+    /// Round trip from RTCP in ms, if measured.
+    pub round_trip_ms: Option<f32>,
+}

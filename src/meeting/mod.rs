@@ -1,0 +1,9 @@
+//! A meeting's live side: one [`session`] with its participants, browsers' peers, phones' legs,
+//! tracks, forwarding and, while it has a phone, the bridge. Core: no sockets, no clock.
+//!
+//! It knows nothing of SIP (invariant A3); `call` speaks both vocabularies.
+
+pub mod leg;
+pub mod participant;
+pub mod preset;
+pub mod signal;

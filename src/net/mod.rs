@@ -1,0 +1,3 @@
+//! Sockets: UDP and stream listeners, RTP port reservation, addresses told to others.
+
+pub mod ports;

@@ -1,0 +1,1 @@
+//! Threads and tasks: media workers, the SIP task, call tasks, the directory, shutdown.

@@ -1,0 +1,1 @@
+//! What outlives the process: SQLite behind one thread and a bounded channel.

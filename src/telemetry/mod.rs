@@ -1,0 +1,3 @@
+//! What happens is a struct: log lines and metrics come from it.
+
+pub mod metric;

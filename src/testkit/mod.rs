@@ -1,0 +1,1 @@
+//! Phones, browsers, links and tones for tests, benches and the load generator.
