@@ -1,3 +1,4 @@
 //! Sockets: UDP and stream listeners, RTP port reservation, addresses told to others.
 
+pub mod advertise;
 pub mod ports;

@@ -1,1 +1,3 @@
 //! Threads and tasks: media workers, the SIP task, call tasks, the directory, shutdown.
+
+pub mod clock;
