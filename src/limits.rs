@@ -13,6 +13,13 @@ use std::time::Duration;
 
 // ── call ──────────────────────────────────────────────────────────────────────────────────────
 
+/// A name tag; longer names are cut.
+pub const DISPLAY_NAME_CHARS_MAX: usize = 128;
+
+/// Attributes one phone may bring: Twilio's 1,024 characters of `X-` headers fit; the rest is left
+/// out.
+pub const PHONE_ATTRIBUTES_MAX: usize = 32;
+
 // ── meeting ───────────────────────────────────────────────────────────────────────────────────
 
 // ── config, telemetry, store ──────────────────────────────────────────────────────────────────

@@ -40,8 +40,8 @@ pub struct CallRecord {
     pub id: CallId,
     /// Owner.
     pub organization: OrganizationId,
-    /// The dialled meeting.
-    pub meeting: MeetingId,
+    /// The dialled meeting, if there is one.
+    pub meeting: Option<MeetingId>,
     /// The live session it joined, if it got that far.
     pub session: Option<SessionId>,
     /// The robo participant, if it got that far.
