@@ -7,3 +7,4 @@ pub mod leg;
 pub mod participant;
 pub mod preset;
 pub mod signal;
+pub mod snapshot;

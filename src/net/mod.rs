@@ -1,4 +1,5 @@
 //! Sockets: UDP and stream listeners, RTP port reservation, addresses told to others.
 
 pub mod advertise;
+pub mod batch;
 pub mod ports;

@@ -1,3 +1,5 @@
 //! Threads and tasks: media workers, the SIP task, call tasks, the directory, shutdown.
 
 pub mod clock;
+pub mod directory;
+pub mod worker;
