@@ -7,6 +7,52 @@ use std::time::Duration;
 
 // ── sip ───────────────────────────────────────────────────────────────────────────────────────
 
+/// One SIP message, head and body. UDP cannot carry more; on a stream the connection is closed
+/// after a 400.
+pub const SIP_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Start line and headers. The longest head seen from an IMS core is below 8 KiB; more is an
+/// attack on memory and gets 400 (datagram) or a closed stream.
+pub const SIP_HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// Header fields of one message after lists are cut. Twilio and IMS send below 60; the RFC's own
+/// torture message has 40 Via alone. More gets 400.
+pub const SIP_HEADER_FIELDS_MAX: usize = 256;
+
+/// INVITE and non-INVITE server transactions that hold state: 64·T1 = 32 s each, and only those of
+/// authenticated peers or of dialogs. When full, a new request gets a stateless 503 with
+/// Retry-After.
+pub const SIP_TRANSACTIONS_MAX: usize = 16_384;
+
+/// Dialogs, early ones included: one per call. When full, a new INVITE gets 503 with Retry-After.
+pub const SIP_DIALOGS_MAX: usize = 8_192;
+
+/// Digest nonces whose `nc` is remembered: one per authenticated transaction within the nonce's
+/// lifetime. When full, the oldest is forgotten and refused with `stale=true` when it comes again.
+pub const SIP_NONCES_MAX: usize = 32_768;
+
+/// How far behind its highest count a nonce's `nc` may arrive: requests overtake each other on UDP.
+pub const SIP_NONCE_WINDOW: u32 = 64;
+
+/// (source, user name) pairs whose failed logins are counted. When full, the oldest is forgotten:
+/// an attacker who can send from that many addresses is not stopped by a count per address.
+pub const SIP_AUTH_FAILURES_MAX: usize = 16_384;
+
+/// Bindings of one set of credentials: a person's desk phone, softphone, mobile and their restarts.
+/// When full, the binding nearest its end makes room.
+pub const SIP_BINDINGS_PER_CREDENTIAL_MAX: usize = 16;
+
+/// Bindings of all. When full, REGISTER gets 503 with Retry-After.
+pub const SIP_BINDINGS_MAX: usize = 65_536;
+
+/// Route set of one dialog: more hops than any carrier has. A longer Record-Route gets 400.
+pub const SIP_ROUTES_MAX: usize = 32;
+
+/// Headers handed to the owner of a call with its INVITE are bounded by the message itself.
+const _: () = assert!(SIP_HEAD_BYTES_MAX < SIP_MESSAGE_BYTES_MAX);
+const _: () = assert!(SIP_DIALOGS_MAX <= SIP_TRANSACTIONS_MAX);
+const _: () = assert!(SIP_NONCE_WINDOW <= u64::BITS);
+
 // ── sdp ───────────────────────────────────────────────────────────────────────────────────────
 
 // ── rtp, audio ────────────────────────────────────────────────────────────────────────────────

@@ -2,4 +2,13 @@
 //!
 //! [`endpoint`] is the only public door. This module knows nothing of meetings (invariant A3).
 
+pub mod flow;
+pub mod uri;
+
+pub mod header;
+
+pub mod framing;
+
 pub mod auth;
+
+pub mod endpoint;
