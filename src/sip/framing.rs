@@ -134,7 +134,7 @@ impl StreamFramer {
         let from = self.searched.saturating_sub(3);
         let found = find(&self.buffer[from..], b"\r\n\r\n").map(|at| from + at + 4);
         // A found end stays findable while the body is awaited.
-        self.searched = found.unwrap_or(self.buffer.len());
+        self.searched = found.map_or(self.buffer.len(), |end| end - 1);
         found
     }
 
