@@ -74,6 +74,25 @@ pub const SESSION_PARTICIPANTS_MAX: usize = 500;
 
 // ── config, telemetry, store ──────────────────────────────────────────────────────────────────
 
+/// Attributes a call's headers may give its participant. More are ignored: they are copied to every
+/// browser of the meeting.
+pub const PROFILE_ATTRIBUTES_MAX: usize = 32;
+
+/// Length of one such attribute's value; longer ones are cut. Twilio allows 1,024 characters for
+/// all custom headers together.
+pub const PROFILE_ATTRIBUTE_BYTES_MAX: usize = 1_024;
+
+/// Facts kept of one call: some 10 KiB. When full, the middle is counted instead of kept.
+pub const TRACE_FACTS_MAX: usize = 96;
+
+/// Facts kept of a call's beginning, whatever follows: set-up with one challenge takes about 20.
+pub const TRACE_FIRST_FACTS_KEPT: usize = 32;
+
+/// Length of one fact's text; longer ones are cut.
+pub const TRACE_FACT_BYTES_MAX: usize = 96;
+
+const _: () = assert!(TRACE_FIRST_FACTS_KEPT < TRACE_FACTS_MAX);
+
 // ── net, run ──────────────────────────────────────────────────────────────────────────────────
 
 /// A released RTP port pair rests this long: a phone that missed our BYE gives up within 32 s

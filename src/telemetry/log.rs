@@ -1,0 +1,70 @@
+//! The log: one subscriber for the process, set up once at start.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+use super::pii;
+use crate::config::{LogConfig, LogFormat};
+
+/// Crates whose warnings are about every peer and say nothing an operator could act on
+/// ("conn.remote_addr is empty", "Unsupported Extension Type", three times a handshake). Stand
+/// before the operator's directives, which may override them.
+const QUIET_CRATES: &str = "rtc_dtls=error,rtc_sctp=error,rtc_ice=error,rtc_srtp=error,rtc_interceptor=error,\
+     rtc=error,webrtc=error,sqlite=warn";
+
+/// Whether `directives` can be understood.
+///
+/// # Errors
+/// For the operator who wrote them.
+pub fn check_filter(directives: &str) -> Result<(), ParseError> {
+    filter(directives).map(|_| ())
+}
+
+/// Starts logging to standard error. Standard output belongs to the first-call card and to
+/// reports.
+///
+/// # Errors
+/// Someone else has set up a subscriber already, or the filter is not understood: programmer
+/// errors, since the configuration was checked.
+pub fn start(config: &LogConfig) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    pii::allow(config.personal_data);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(&config.filter)?)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match config.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init(),
+    }
+}
+
+fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(format!("{QUIET_CRATES},{directives}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_cannot_be_understood_is_refused() {
+        assert!(check_filter("info").is_ok());
+        assert!(check_filter("warn,ringbridge::sip=debug").is_ok());
+        assert!(check_filter("a=b=c").is_err());
+    }
+
+    #[test]
+    fn handshake_noise_is_silent_unless_the_operator_asks_for_it() {
+        let quiet = filter("info").unwrap().to_string();
+        assert!(quiet.contains("rtc_dtls=error"), "{quiet}");
+        let loud = filter("info,rtc_dtls=debug").unwrap().to_string();
+        assert!(loud.contains("rtc_dtls=debug"), "{loud}");
+        assert!(!loud.contains("rtc_dtls=error"), "{loud}");
+    }
+}
