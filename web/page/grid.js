@@ -1,0 +1,47 @@
+/** Tiles are as large as the stage allows, all of one size. */
+
+/** Tiles are wide on a wide stage, square on a narrow one, and nothing beyond. */
+const ASPECT_MAX = 16 / 10;
+const GAP_PX = 12;
+const WIDTH_MIN_PX = 150;
+
+/**
+ * The tile size, in px, that fills a stage best.
+ *
+ * @param {number} count tiles, at least 1
+ * @param {number} width of the stage, px
+ * @param {number} height of the stage, px
+ * @returns {{ width: number, height: number }}
+ */
+export function tileSize(count, width, height) {
+  let best = { width: 0, height: 0 };
+  for (let columns = 1; columns <= count; columns += 1) {
+    const rows = Math.ceil(count / columns);
+    const cellWidth = (width - GAP_PX * (columns - 1)) / columns;
+    const cellHeight = (height - GAP_PX * (rows - 1)) / rows;
+    const size = {
+      width: Math.floor(Math.min(cellWidth, cellHeight * ASPECT_MAX)),
+      height: Math.floor(Math.min(cellHeight, cellWidth)),
+    };
+    if (size.width * size.height > best.width * best.height) best = size;
+  }
+  // More than fits: tiles keep a readable size and the stage scrolls.
+  const smallest = Math.min(WIDTH_MIN_PX, width);
+  if (best.width < smallest) best = { width: smallest, height: smallest / ASPECT_MAX };
+  return best;
+}
+
+/** Keeps the tiles of `stage` fitted to its parent. @param {HTMLElement} stage */
+export function fitTiles(stage) {
+  const frame = stage.parentElement;
+  const fit = () => {
+    const style = getComputedStyle(frame);
+    const width = frame.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    if (width <= 0) return;
+    const tile = tileSize(Math.max(1, stage.childElementCount), width, frame.clientHeight);
+    stage.style.setProperty('--tile-width', `${tile.width}px`);
+    stage.style.setProperty('--tile-height', `${tile.height}px`);
+  };
+  new ResizeObserver(fit).observe(frame);
+  new MutationObserver(fit).observe(stage, { childList: true });
+}

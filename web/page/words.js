@@ -1,0 +1,96 @@
+/**
+ * What happened, in words for people: what it means and what to do about it.
+ *
+ * @typedef {{ title: string, text: string, action?: string, bad?: boolean }} Words
+ */
+
+const HOST = location.host;
+
+/** What to say when a microphone, camera or screen could not be opened. @returns {Words} */
+export function deviceWords(error, kind) {
+  const thing = { audio: 'microphone', video: 'camera', screenshare: 'screen' }[kind];
+  const without = {
+    audio: 'You can still join and listen.',
+    video: 'You can still join without it.',
+    screenshare: 'The meeting goes on without it.',
+  }[kind];
+  switch (error.code) {
+    case 'insecure_context':
+      return {
+        title: `No ${thing} on an insecure page`,
+        text: `Browsers share the ${thing} only with https pages. Open this link with https://, or on the server itself with http://localhost. ${without}`,
+      };
+    case 'browser_unsupported':
+      return { title: `This browser cannot share a ${thing}`, text: `Try a current Chrome, Edge, Firefox or Safari. ${without}` };
+    case 'device_missing':
+      return { title: `No ${thing} found`, text: `Plug one in and turn it on again. ${without}` };
+    case 'device_denied':
+      return {
+        title: kind === 'screenshare' ? 'Screen sharing was not allowed' : `The ${thing} is blocked for this page`,
+        text: kind === 'screenshare' ? without : `Allow it in the browser's address bar, then turn it on again. ${without}`,
+      };
+    case 'device_busy':
+      return { title: `The ${thing} is in use elsewhere`, text: `Close the other program that uses it, then turn it on again. ${without}` };
+    case 'device_lost':
+      return { title: `The ${thing} was disconnected`, text: `Plug it in again or choose another one. ${kind === 'audio' ? 'Nobody hears you meanwhile.' : ''}` };
+    default:
+      return { title: `The ${thing} did not start`, text: `Try again, or choose another one. ${without}` };
+  }
+}
+
+/** Why one could not get in, or is no longer in. @returns {Words} */
+export function endWords(state, error) {
+  switch (state) {
+    case 'left':
+      return { title: 'You left the meeting', text: 'Your microphone and camera are off.', action: 'Join again' };
+    case 'kicked':
+      return { title: 'You were removed from the meeting', text: 'Someone who runs this meeting removed you. Ask them before you join again.', action: 'Join again' };
+    case 'ended':
+      return { title: 'The meeting has ended', text: 'It was ended for everyone.', action: 'Join again' };
+    case 'replaced':
+      return { title: 'You joined somewhere else', text: 'The same link was opened in another window or on another device, and your place moved there.', action: 'Move it back here' };
+    case 'disconnected':
+      return { title: 'The connection is gone', text: `${HOST} could not be reached for several minutes. Check your network, then try again.`, action: 'Try again' };
+    case 'failed':
+      return { title: 'The server is not answering', text: `${HOST} could not be reached. Check your network; if it works elsewhere, the server may be restarting.`, action: 'Try again' };
+    default:
+      return refusalWords(error);
+  }
+}
+
+/** Why the token or the server says no. @returns {Words} */
+export function refusalWords(error) {
+  const code = error?.code === 'server_refused' ? error.serverCode : error?.code;
+  switch (code) {
+    case 'token_missing':
+      return { title: 'This link is incomplete', text: 'The part after “#token=” is missing. Open the whole link from your invitation.', bad: true };
+    case 'token_malformed':
+    case 'token_invalid':
+    case 'invalid_token':
+    case 'unauthorized':
+      return { title: 'This link is not valid', text: 'It may have been cut off when it was copied, or belong to another server. Ask for a new invitation.', bad: true };
+    case 'token_expired':
+    case 'expired_token':
+      return { title: 'This link has expired', text: 'Invitations are valid for a limited time. Ask for a new one.', bad: true };
+    case 'meeting_not_found':
+    case 'unknown_meeting':
+    case 'not_found':
+      return { title: 'This meeting no longer exists', text: 'Ask the person who invited you for a new link.', bad: true };
+    case 'meeting_inactive':
+      return { title: 'This meeting is closed', text: 'It is not open for joining at the moment.', bad: true };
+    case 'meeting_full':
+    case 'full':
+      return { title: 'The meeting is full', text: 'Wait until someone leaves, then try again.', action: 'Try again', bad: true };
+    case 'forbidden':
+      return { title: 'You may not join this meeting', text: 'Ask the person who invited you.', bad: true };
+    case 'overloaded':
+    case 'draining':
+    case 'unavailable':
+    case 'busy':
+      return { title: 'The server is busy', text: 'It takes no new people right now. Try again in a moment.', action: 'Try again', bad: true };
+    case 'browser_unsupported':
+      return { title: 'This browser cannot join', text: 'It has no WebRTC. Use a current Chrome, Edge, Firefox or Safari.', bad: true };
+    default:
+      return { title: 'Joining did not work', text: error?.message ? `The server says: ${error.message}` : 'Please try again.', action: 'Try again', bad: true };
+  }
+}

@@ -1,0 +1,340 @@
+import { Emitter } from './emitter.js';
+import { RingbridgeError } from './errors.js';
+import { MediaConnection } from './media.js';
+import { Participants } from './participants.js';
+import { Self } from './self.js';
+import { SignalSocket } from './signal.js';
+import { readToken } from './token.js';
+
+/**
+ * @typedef {object} InitOptions
+ * @property {string} authToken the participant's or the meeting's join token
+ * @property {string} [name] display name; wins over the token's when not empty
+ * @property {string} [baseURI] origin of the server; the page's own by default
+ * @property {{ audio?: boolean, video?: boolean }} [defaults] what to turn on at once
+ */
+
+/**
+ * Where one stands.
+ * `left`, `kicked`, `ended`, `replaced`, `rejected`, `failed` and `disconnected` are ends; only after
+ * the last two is joining again likely to help.
+ *
+ * @typedef {'init' | 'connecting' | 'joined' | 'reconnecting' | 'left' | 'kicked' | 'ended'
+ *   | 'replaced' | 'rejected' | 'failed' | 'disconnected'} RoomState
+ */
+
+/** Pauses before the attempts to reconnect, in milliseconds; then it is given up. */
+const RECONNECT_DELAYS_MS = [0, 500, 1000, 2000, 4000, 8000, 8000, 15000, 15000, 30000, 30000];
+/** How long WebRTC may say "disconnected" before everything is set up anew. */
+const MEDIA_GRACE_MS = 6000;
+/** Server codes after which another attempt may succeed by itself. */
+const PASSING = new Set(['overloaded', 'draining', 'unavailable', 'internal', 'busy', 'timeout', 'shutdown', 'connection_lost']);
+/** The server's `bye` reasons that are final, and the state each leads to. */
+const FINAL_BYES = { left: 'left', kicked: 'kicked', replaced: 'replaced', session_ended: 'ended' };
+
+/**
+ * A meeting as one participant sees it.
+ *
+ * ```js
+ * const meeting = await RingbridgeClient.init({ authToken, name: 'Ada', defaults: { audio: true } });
+ * meeting.participants.joined.on('participantJoined', (p) => console.log(p.name, p.isPhone));
+ * await meeting.join();
+ * ```
+ */
+export class RingbridgeClient {
+  #token;
+  #resumeToken;
+  #url;
+  /** @type {SignalSocket | undefined} */
+  #signal;
+  /** @type {MediaConnection | undefined} */
+  #media;
+  #mediaTimer = 0;
+  #wake = () => {};
+  #attempt = 0;
+
+  /**
+   * Reads the token and prepares; touches no network. Devices asked for in `defaults` are opened in
+   * the background: a refusal comes as `self`'s `mediaPermissionError`, and joining works without.
+   *
+   * @param {InitOptions} options
+   * @returns {Promise<RingbridgeClient>}
+   * @throws {RingbridgeError} `browser_unsupported`, `token_missing`, `token_malformed`, `token_expired`
+   */
+  static async init(options) {
+    return new RingbridgeClient(options);
+  }
+
+  /** @param {InitOptions} options */
+  constructor({ authToken, name = '', baseURI = location.origin, defaults = {} }) {
+    if (typeof RTCPeerConnection === 'undefined' || typeof WebSocket === 'undefined') {
+      throw new RingbridgeError('browser_unsupported', 'this browser has no WebRTC');
+    }
+    this.#token = authToken;
+    checkExpiry(readToken(authToken));
+    const url = new URL('/v2/signal', baseURI);
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.#url = url.href;
+
+    this.self = new Self(name);
+    this.participants = new Participants();
+    this.meta = new Meta();
+    this.self.on('sourceChanged', (source) => this.#sendSource(source));
+    if (defaults.audio) this.self.enableAudio().catch(() => {});
+    if (defaults.video) this.self.enableVideo().catch(() => {});
+    globalThis.addEventListener?.('online', () => this.#wake());
+    globalThis.addEventListener?.('pagehide', () => this.leave());
+  }
+
+  /** @returns {RoomState} */
+  get roomState() {
+    return this.self.roomState;
+  }
+
+  /**
+   * Takes the seat. Resolves when the server gave it; media connects meanwhile.
+   *
+   * @throws {RingbridgeError} with the reason; the state is then `rejected` (by the server) or
+   *   `failed` (it could not be reached), and joining again is allowed
+   */
+  async join() {
+    if (['connecting', 'joined', 'reconnecting'].includes(this.roomState)) return;
+    this.#setState('connecting');
+    try {
+      checkExpiry(readToken(this.#token));
+      await this.#connect(this.#token);
+    } catch (error) {
+      if (this.roomState !== 'connecting') return;
+      const refused = error.code !== 'server_unreachable' && !PASSING.has(error.serverCode);
+      this.#end(refused ? 'rejected' : 'failed', error);
+      throw error;
+    }
+  }
+
+  /** Same as {@link RingbridgeClient#join}, under its older name. */
+  joinRoom() {
+    return this.join();
+  }
+
+  /** Gives up the seat and the devices. */
+  leave() {
+    if (['connecting', 'joined', 'reconnecting'].includes(this.roomState)) {
+      this.#signal?.send({ type: 'leave' });
+      this.#end('left');
+    }
+    this.self.releaseMedia();
+  }
+
+  /** Same as {@link RingbridgeClient#leave}, under its older name. */
+  leaveRoom() {
+    this.leave();
+  }
+
+  /** The browser's WebRTC statistics, or undefined while not connected. */
+  async getStats() {
+    return this.#media?.stats();
+  }
+
+  async #connect(token) {
+    const reconnected = this.roomState === 'reconnecting';
+    const signal = new SignalSocket(this.#url);
+    this.#signal = signal;
+    const joined = await signal.join(token, this.self.name);
+    this.#resumeToken = joined.resume_token;
+    this.self.id = joined.participant.id;
+    this.self.name = joined.participant.name;
+    this.meta.update(joined);
+    this.#openMedia(signal);
+    signal.on('message', (message) => this.#handle(message));
+    signal.on('close', () => this.#lost('signalling closed'));
+    this.#setState('joined');
+    this.#attempt = 0;
+    this.participants.joined.replaceAll(joined.participants);
+    this.self.emit('roomJoined', { reconnected });
+  }
+
+  #openMedia(signal) {
+    const media = new MediaConnection((message) => signal.send(message));
+    this.#media = media;
+    media.on('tracks', (tracks) => {
+      this.#remoteTracks = tracks;
+      this.participants.joined.setTracks(tracks);
+    });
+    media.on('state', (state) => this.#mediaState(state));
+    media.on('failure', (error) => {
+      console.error('ringbridge: a session description was refused', error);
+      this.#lost('negotiation failed');
+    });
+    media.start().then(() => {
+      for (const source of ['microphone', 'camera', 'screen']) this.#sendSource(source);
+    });
+  }
+
+  #remoteTracks = [];
+
+  #handle(message) {
+    switch (message.type) {
+      case 'answer':
+        this.#media?.handleAnswer(message.sdp);
+        break;
+      case 'offer':
+        this.#media?.handleOffer(message.sdp, message.tracks);
+        break;
+      case 'participant_joined':
+        this.participants.joined.put(message.participant);
+        this.participants.joined.setTracks(this.#remoteTracks);
+        break;
+      case 'participant_updated':
+        if (message.participant.id !== this.self.id) {
+          this.participants.joined.put(message.participant);
+        }
+        break;
+      case 'participant_left':
+        this.participants.joined.remove(message.participant_id);
+        break;
+      case 'dtmf': {
+        const participant = this.participants.joined.get(message.participant_id);
+        if (participant) this.participants.emit('dtmf', { participant, digit: message.digit });
+        break;
+      }
+      case 'levels':
+        this.participants.setLevels(message.levels);
+        break;
+      case 'error':
+        this.meta.emit('serverError', { code: message.code, message: message.message });
+        break;
+      case 'bye':
+        if (FINAL_BYES[message.reason]) this.#end(FINAL_BYES[message.reason]);
+        else this.#lost(`the server said bye: ${message.reason}`);
+        break;
+      default:
+      // A newer server may say more than we know.
+    }
+  }
+
+  #sendSource(source) {
+    const track = this.self.sendableTrack(source);
+    this.#media?.replace(source, track).catch((error) => {
+      console.warn(`ringbridge: ${source} could not be switched`, error);
+    });
+    if (this.roomState === 'joined') {
+      this.#signal?.send({ type: 'mute', source, muted: track === null });
+    }
+  }
+
+  #mediaState(state) {
+    clearTimeout(this.#mediaTimer);
+    this.meta.emit('mediaConnectionUpdate', { state });
+    if (state === 'failed') this.#lost('media failed');
+    if (state === 'disconnected') {
+      this.#mediaTimer = setTimeout(() => this.#lost('media disconnected'), MEDIA_GRACE_MS);
+    }
+  }
+
+  /** The connection is gone for a reason that may pass: start over with the resume token. */
+  #lost(reason) {
+    if (this.roomState !== 'joined') return;
+    console.info(`ringbridge: reconnecting (${reason})`);
+    this.#closeConnections();
+    this.participants.joined.setTracks([]);
+    this.#setState('reconnecting');
+    this.#reconnect();
+  }
+
+  async #reconnect() {
+    for (const [attempt, delay] of RECONNECT_DELAYS_MS.entries()) {
+      this.#attempt = attempt + 1;
+      this.meta.emit('socketConnectionUpdate', {
+        state: 'reconnecting',
+        reconnectionAttempt: this.#attempt,
+      });
+      // Up to a third more, so that a restarted server is not met by everyone at once.
+      await this.#pause(delay * (1 + Math.random() / 3));
+      if (this.roomState !== 'reconnecting') return;
+      try {
+        await this.#connect(this.#resumeToken ?? this.#token);
+        return;
+      } catch (error) {
+        if (this.roomState !== 'reconnecting') return;
+        if (error.code === 'server_unreachable' || PASSING.has(error.serverCode)) continue;
+        if (this.#resumeToken) {
+          // The seat may be gone for good while the invitation still stands.
+          this.#resumeToken = undefined;
+          continue;
+        }
+        this.#end('rejected', error);
+        return;
+      }
+    }
+    this.#end('disconnected', new RingbridgeError('connection_lost', 'the server did not come back'));
+  }
+
+  /** Waits, or until the browser says that the network is back. */
+  #pause(ms) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #closeConnections() {
+    clearTimeout(this.#mediaTimer);
+    this.#signal?.close();
+    this.#media?.close();
+    this.#signal = undefined;
+    this.#media = undefined;
+    this.#remoteTracks = [];
+  }
+
+  /** @param {RoomState} state @param {RingbridgeError} [error] */
+  #end(state, error) {
+    this.#closeConnections();
+    this.#resumeToken = undefined;
+    this.#setState(state);
+    this.#wake();
+    this.participants.joined.clear();
+    this.self.emit('roomLeft', { state, error });
+  }
+
+  #setState(state) {
+    this.self.roomState = state;
+    const socket = { connecting: 'connecting', joined: 'connected', reconnecting: 'reconnecting' }[state];
+    this.meta.emit('socketConnectionUpdate', {
+      state: socket ?? 'disconnected',
+      reconnectionAttempt: this.#attempt,
+    });
+  }
+}
+
+/**
+ * Facts about the meeting.
+ *
+ * Events: `socketConnectionUpdate` ({state, reconnectionAttempt}), `mediaConnectionUpdate` ({state}),
+ * `serverError` ({code, message}).
+ */
+class Meta extends Emitter {
+  /** @type {string | undefined} */
+  meetingId;
+  /** @type {string | undefined} */
+  sessionId;
+  meetingTitle = '';
+  /** @type {string | undefined} where a phone dials in, if the server tells */
+  sipUri;
+
+  update(joined) {
+    this.meetingId = joined.meeting_id;
+    this.sessionId = joined.session_id;
+    this.meetingTitle = joined.title;
+    this.sipUri = joined.sip_uri;
+  }
+}
+
+function checkExpiry({ expiresAt }) {
+  // A minute of grace for clocks that differ; the server has the last word.
+  if (expiresAt && expiresAt.getTime() + 60_000 < Date.now()) {
+    throw new RingbridgeError('token_expired', `the token expired at ${expiresAt.toISOString()}`);
+  }
+}
