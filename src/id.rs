@@ -57,6 +57,8 @@ uuid_ids! {
     CallId
     /// One set of SIP credentials.
     CredentialId
+    /// A preset as the REST API names it; inside an organisation its name is as good.
+    PresetId
 }
 
 #[cfg(test)]

@@ -93,6 +93,20 @@ pub const TRACE_FACT_BYTES_MAX: usize = 96;
 
 const _: () = assert!(TRACE_FIRST_FACTS_KEPT < TRACE_FACTS_MAX);
 
+/// Jobs waiting for the store's thread. A commit takes a few ms, so this is about a second of
+/// work; when full, callers wait up to [`STORE_REPLY_MAX`] and are then told it is busy.
+pub const STORE_QUEUE_JOBS_MAX: usize = 256;
+/// Longest wait for the store. Beyond it an HTTP client or a phone is better served by "busy".
+pub const STORE_REPLY_MAX: Duration = Duration::from_secs(2);
+/// Longest wait for another program's lock on the database, below the reply's limit.
+pub const STORE_LOCK_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Meetings kept in memory so that an INVITE or a join needs no disk (≈ 200 bytes each). When
+/// full, all are forgotten and read again.
+pub const STORE_MEETINGS_CACHED_MAX: usize = 10_000;
+/// Presets kept in memory, likewise.
+pub const STORE_PRESETS_CACHED_MAX: usize = 1_000;
+const _: () = assert!(STORE_LOCK_WAIT_MAX.as_millis() < STORE_REPLY_MAX.as_millis());
+
 // ── net, run ──────────────────────────────────────────────────────────────────────────────────
 
 /// A released RTP port pair rests this long: a phone that missed our BYE gives up within 32 s

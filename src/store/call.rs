@@ -1,0 +1,240 @@
+//! Call records: one row for each call that ended.
+
+use rusqlite::{OptionalExtension, Row, params};
+use time::{Duration, OffsetDateTime};
+
+use super::{Listed, Page, Store, StoreError, row};
+use crate::call::record::CallRecord;
+use crate::id::{CallId, CredentialId, MeetingId, OrganizationId, ParticipantId, SessionId};
+use crate::telemetry::metric::store::Operation;
+
+/// An ended call as read back. Labels are text: an older version may have written others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredCall {
+    /// Its id.
+    pub id: CallId,
+    /// Owner of the meeting.
+    pub organization: OrganizationId,
+    /// The dialled meeting.
+    pub meeting: MeetingId,
+    /// The session it joined.
+    pub session: Option<SessionId>,
+    /// The robo participant it was.
+    pub participant: Option<ParticipantId>,
+    /// The credentials it used.
+    pub credential: Option<CredentialId>,
+    /// SIP Call-ID.
+    pub sip_call_id: String,
+    /// The caller as the meeting saw it.
+    pub caller: String,
+    /// SIP profile applied.
+    pub profile: String,
+    /// INVITE received.
+    pub started_at: OffsetDateTime,
+    /// 200 sent.
+    pub answered_at: Option<OffsetDateTime>,
+    /// Its end.
+    pub ended_at: OffsetDateTime,
+    /// From INVITE to 200.
+    pub setup: Option<Duration>,
+    /// Final status of the INVITE.
+    pub sip_status: u16,
+    /// Why it ended.
+    pub reason: String,
+    /// Whose fault or merit.
+    pub outcome: String,
+    /// Figures of its media.
+    pub quality: Option<CallQuality>,
+}
+
+/// Figures of a call's media.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallQuality {
+    /// RTP packets accepted from the phone.
+    pub packets_received: u64,
+    /// RTP packets sent to it.
+    pub packets_sent: u64,
+    /// Lost on the way from it.
+    pub packets_lost: u64,
+    /// Refused.
+    pub packets_discarded: u64,
+    /// Interarrival jitter in ms.
+    pub jitter_ms: f64,
+    /// Audio invented for it, in ms.
+    pub concealed_ms: u64,
+    /// What it says it lost of ours, 0.0–1.0.
+    pub remote_loss: Option<f64>,
+    /// Round trip in ms.
+    pub round_trip_ms: Option<f64>,
+}
+
+/// Which calls are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallFilter {
+    /// To this meeting only.
+    pub meeting: Option<MeetingId>,
+    /// With this outcome only.
+    pub outcome: Option<String>,
+}
+
+impl Store {
+    /// Writes an ended call. Once queued it is written even if the caller gives up; written twice,
+    /// the first stands.
+    ///
+    /// # Errors
+    /// As any store operation; [`StoreError::Busy`] may mean "not yet".
+    pub async fn record_call(&self, record: CallRecord) -> Result<(), StoreError> {
+        self.run_always(Operation::RecordCall, move |db| {
+            let report = record.report.as_ref();
+            db.conn.execute(
+                "INSERT OR IGNORE INTO calls (id, organization_id, meeting_id, session_id,
+                    participant_id, credential_id, sip_call_id, caller, profile, started_at,
+                    answered_at, ended_at, setup_ns, sip_status, reason, outcome,
+                    packets_received, packets_sent, packets_lost, packets_discarded, jitter_ms,
+                    concealed_ms, remote_loss, round_trip_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+                    ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+                params![
+                    record.id.to_string(),
+                    record.organization.to_string(),
+                    record.meeting.to_string(),
+                    record.session.map(|id| id.to_string()),
+                    record.participant.map(|id| id.to_string()),
+                    record.credential.map(|id| id.to_string()),
+                    record.call_id_header,
+                    record.caller,
+                    record.profile,
+                    row::ns(record.started_at_unix_ns),
+                    record.answered_at_unix_ns.map(row::ns),
+                    row::ns(record.ended_at_unix_ns),
+                    record
+                        .setup
+                        .map(|setup| i64::try_from(setup.as_nanos()).unwrap_or(i64::MAX)),
+                    record.sip_status,
+                    record.reason,
+                    record.outcome.label(),
+                    report.map(|r| count(r.packets_received)),
+                    report.map(|r| count(r.packets_sent)),
+                    report.map(|r| count(r.packets_lost)),
+                    report.map(|r| count(r.packets_discarded)),
+                    report.map(|r| f64::from(r.jitter_ms)),
+                    report.map(|r| count(r.concealed_ms)),
+                    report.and_then(|r| r.remote_loss).map(f64::from),
+                    report.and_then(|r| r.round_trip_ms).map(f64::from),
+                ],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// An organisation's ended calls, newest first.
+    ///
+    /// # Errors
+    /// As any store operation.
+    pub async fn calls(
+        &self,
+        organization: OrganizationId,
+        filter: CallFilter,
+        page: Page,
+    ) -> Result<Listed<StoredCall>, StoreError> {
+        self.run(Operation::Read, move |db| {
+            let organization = organization.to_string();
+            let meeting = filter.meeting.map(|id| id.to_string());
+            let matching = "organization_id = ?1 AND (?2 IS NULL OR meeting_id = ?2)
+                AND (?3 IS NULL OR outcome = ?3)";
+            let total = db.conn.query_row(
+                &format!("SELECT count(*) FROM calls WHERE {matching}"),
+                params![organization, meeting, filter.outcome],
+                row::count,
+            )?;
+            let items = db
+                .conn
+                .prepare_cached(&format!(
+                    "SELECT * FROM calls WHERE {matching}
+                     ORDER BY started_at DESC, id LIMIT ?4 OFFSET ?5"
+                ))?
+                .query_map(
+                    params![
+                        organization,
+                        meeting,
+                        filter.outcome,
+                        page.limit,
+                        page.offset
+                    ],
+                    from_row,
+                )?
+                .collect::<Result<_, _>>()?;
+            Ok(Listed { items, total })
+        })
+        .await
+    }
+
+    /// An organisation's ended call, if it has this one.
+    ///
+    /// # Errors
+    /// As any store operation.
+    pub async fn call(
+        &self,
+        organization: OrganizationId,
+        id: CallId,
+    ) -> Result<Option<StoredCall>, StoreError> {
+        self.run(Operation::Read, move |db| {
+            Ok(db
+                .conn
+                .prepare_cached("SELECT * FROM calls WHERE id = ?1 AND organization_id = ?2")?
+                .query_row(params![id.to_string(), organization.to_string()], from_row)
+                .optional()?)
+        })
+        .await
+    }
+}
+
+/// A count as SQLite holds it.
+fn count(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredCall> {
+    Ok(StoredCall {
+        id: row::id(row, "id")?,
+        organization: row::id(row, "organization_id")?,
+        meeting: row::id(row, "meeting_id")?,
+        session: row::id_opt(row, "session_id")?,
+        participant: row::id_opt(row, "participant_id")?,
+        credential: row::id_opt(row, "credential_id")?,
+        sip_call_id: row.get("sip_call_id")?,
+        caller: row.get("caller")?,
+        profile: row.get("profile")?,
+        started_at: row::time(row, "started_at")?,
+        answered_at: row::time_opt(row, "answered_at")?,
+        ended_at: row::time(row, "ended_at")?,
+        setup: row
+            .get::<_, Option<i64>>("setup_ns")?
+            .map(Duration::nanoseconds),
+        sip_status: row.get("sip_status")?,
+        reason: row.get("reason")?,
+        outcome: row.get("outcome")?,
+        quality: quality_from_row(row)?,
+    })
+}
+
+fn quality_from_row(row: &Row<'_>) -> rusqlite::Result<Option<CallQuality>> {
+    let Some(packets_received) = row.get::<_, Option<i64>>("packets_received")? else {
+        return Ok(None);
+    };
+    let count = |column: &str| {
+        row.get::<_, Option<i64>>(column)
+            .map(|value| value.unwrap_or(0).unsigned_abs())
+    };
+    Ok(Some(CallQuality {
+        packets_received: packets_received.unsigned_abs(),
+        packets_sent: count("packets_sent")?,
+        packets_lost: count("packets_lost")?,
+        packets_discarded: count("packets_discarded")?,
+        jitter_ms: row.get::<_, Option<f64>>("jitter_ms")?.unwrap_or(0.0),
+        concealed_ms: count("concealed_ms")?,
+        remote_loss: row.get("remote_loss")?,
+        round_trip_ms: row.get("round_trip_ms")?,
+    }))
+}
