@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod directory;
+pub mod history;
 pub mod worker;

@@ -13,10 +13,10 @@ use crate::telemetry::metric::store::Operation;
 pub struct StoredCall {
     /// Its id.
     pub id: CallId,
-    /// Owner of the meeting.
+    /// Owner of the credentials or of the meeting.
     pub organization: OrganizationId,
-    /// The dialled meeting.
-    pub meeting: MeetingId,
+    /// The dialled meeting, if there is one of that id.
+    pub meeting: Option<MeetingId>,
     /// The session it joined.
     pub session: Option<SessionId>,
     /// The robo participant it was.
@@ -97,7 +97,7 @@ impl Store {
                 params![
                     record.id.to_string(),
                     record.organization.to_string(),
-                    record.meeting.to_string(),
+                    record.meeting.map(|id| id.to_string()),
                     record.session.map(|id| id.to_string()),
                     record.participant.map(|id| id.to_string()),
                     record.credential.map(|id| id.to_string()),
@@ -199,7 +199,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredCall> {
     Ok(StoredCall {
         id: row::id(row, "id")?,
         organization: row::id(row, "organization_id")?,
-        meeting: row::id(row, "meeting_id")?,
+        meeting: row::id_opt(row, "meeting_id")?,
         session: row::id_opt(row, "session_id")?,
         participant: row::id_opt(row, "participant_id")?,
         credential: row::id_opt(row, "credential_id")?,

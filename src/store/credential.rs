@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::{Conflict, Listed, Page, Store, StoreError, row};
 use crate::id::{CredentialId, MeetingId, OrganizationId};
-use crate::sip::auth::{CredentialSource, DigestAlgorithm, StoredCredential};
+use crate::sip::auth::{CredentialSource, DigestAlgorithm, StoredCredential, ha1};
 use crate::telemetry::metric::store::Operation;
 
 /// Which meetings a credential opens.
@@ -310,15 +310,5 @@ fn scope_text(scope: &MeetingScope) -> Option<String> {
     match scope {
         MeetingScope::Organization => None,
         MeetingScope::Listed(meetings) => Some(serde_json::json!(meetings).to_string()),
-    }
-}
-
-/// `hex(H(username:realm:password))`; until `sip::auth` offers it.
-fn ha1(algorithm: DigestAlgorithm, username: &str, realm: &str, password: &str) -> String {
-    use sha2::Digest;
-    let text = format!("{username}:{realm}:{password}");
-    match algorithm {
-        DigestAlgorithm::Md5 => format!("{:x}", md5::compute(text)),
-        DigestAlgorithm::Sha256 => super::organization::hex(&sha2::Sha256::digest(text)),
     }
 }

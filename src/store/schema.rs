@@ -94,7 +94,6 @@ CREATE TABLE session_participants (
     name                  TEXT NOT NULL,
     kind                  TEXT NOT NULL,
     custom_participant_id TEXT,
-    preset_name           TEXT NOT NULL,
     joined_at             INTEGER NOT NULL,
     left_at               INTEGER
 ) STRICT;
@@ -103,7 +102,7 @@ CREATE INDEX session_participants_by_session ON session_participants (session_id
 CREATE TABLE calls (
     id                TEXT PRIMARY KEY,
     organization_id   TEXT NOT NULL,
-    meeting_id        TEXT NOT NULL,
+    meeting_id        TEXT,
     session_id        TEXT,
     participant_id    TEXT,
     credential_id     TEXT,

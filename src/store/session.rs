@@ -43,8 +43,6 @@ pub struct SessionParticipant {
     pub kind: ParticipantKind,
     /// The API user's own reference.
     pub custom_participant_id: Option<String>,
-    /// Preset's name.
-    pub preset_name: String,
     /// When they came.
     pub joined_at: OffsetDateTime,
     /// When they left, if they have.
@@ -71,6 +69,7 @@ impl Store {
         organization: OrganizationId,
         meeting: MeetingId,
         meeting_title: String,
+        at_unix_ns: i128,
     ) -> Result<(), StoreError> {
         self.run_always(Operation::Write, move |db| {
             db.conn.execute(
@@ -82,7 +81,7 @@ impl Store {
                     organization.to_string(),
                     meeting.to_string(),
                     meeting_title,
-                    db.unix_ns(),
+                    row::ns(at_unix_ns),
                 ],
             )?;
             Ok(())
@@ -94,9 +93,9 @@ impl Store {
     ///
     /// # Errors
     /// As any store operation.
-    pub async fn session_ended(&self, id: SessionId) -> Result<(), StoreError> {
+    pub async fn session_ended(&self, id: SessionId, at_unix_ns: i128) -> Result<(), StoreError> {
         self.run_always(Operation::Write, move |db| {
-            let now = db.unix_ns();
+            let now = row::ns(at_unix_ns);
             let tx = db.write()?;
             tx.execute(
                 "UPDATE session_participants SET left_at = ?2
@@ -113,7 +112,7 @@ impl Store {
         .await
     }
 
-    /// A participant came into a session; `joined_at` of `stay` is now.
+    /// A participant came into a session.
     ///
     /// # Errors
     /// As any store operation.
@@ -124,22 +123,21 @@ impl Store {
         name: String,
         kind: ParticipantKind,
         custom_participant_id: Option<String>,
-        preset_name: String,
+        at_unix_ns: i128,
     ) -> Result<(), StoreError> {
         self.run_always(Operation::Write, move |db| {
-            let now = db.unix_ns();
+            let now = row::ns(at_unix_ns);
             let tx = db.write()?;
             tx.execute(
                 "INSERT INTO session_participants (session_id, participant_id, name, kind,
-                    custom_participant_id, preset_name, joined_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    custom_participant_id, joined_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![
                     id.to_string(),
                     participant.to_string(),
                     name,
                     kind_label(kind),
                     custom_participant_id,
-                    preset_name,
                     now,
                 ],
             )?;
@@ -157,9 +155,10 @@ impl Store {
         &self,
         id: SessionId,
         participant: ParticipantId,
+        at_unix_ns: i128,
     ) -> Result<(), StoreError> {
         self.run_always(Operation::Write, move |db| {
-            let now = db.unix_ns();
+            let now = row::ns(at_unix_ns);
             let tx = db.write()?;
             // The oldest open stay: a replaced seat leaves after its successor has come.
             tx.execute(
@@ -312,7 +311,6 @@ fn stay_from_row(row: &Row<'_>) -> rusqlite::Result<SessionParticipant> {
             ParticipantKind::Browser
         },
         custom_participant_id: row.get("custom_participant_id")?,
-        preset_name: row.get("preset_name")?,
         joined_at: row::time(row, "joined_at")?,
         left_at: row::time_opt(row, "left_at")?,
     })
