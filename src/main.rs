@@ -1,1 +1,111 @@
-fn main() {}
+//! Arguments, configuration, log, exit code. No logic.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+use ringbridge::config::{Config, EXIT_USAGE, Raw};
+use ringbridge::telemetry::{event, log};
+
+fn main() -> ExitCode {
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return refuse_arguments(&error),
+    };
+    match matches.subcommand() {
+        None => serve(&matches),
+        Some(("serve", matches)) => serve(matches),
+        Some(("check", matches)) => check(matches),
+        Some(("version", _)) => version(),
+        Some((other, _)) => unreachable!("clap knows no subcommand {other}"),
+    }
+}
+
+fn command() -> Command {
+    let about = "SIP-to-WebRTC telephony gateway: any phone that can dial joins a browser meeting";
+    let root = Command::new("ringbridge")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(about)
+        .after_help(
+            "Every setting is also RINGBRIDGE_NAME in the environment and a key in --config FILE.",
+        )
+        .args_conflicts_with_subcommands(true);
+    Raw::augment(root)
+        .subcommand(Raw::augment(
+            Command::new("serve").about("Run the gateway (the default)"),
+        ))
+        .subcommand(Raw::augment(
+            Command::new("check").about("Check the settings and say what they mean; bind nothing"),
+        ))
+        .subcommand(Command::new("version").about("Print the version"))
+}
+
+/// Help and version are answers; all else is a usage error.
+fn refuse_arguments(error: &clap::Error) -> ExitCode {
+    // Nothing can be done about a closed standard output here.
+    let _ = error.print();
+    match error.use_stderr() {
+        true => ExitCode::from(EXIT_USAGE),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn configuration(matches: &ArgMatches) -> Result<(Raw, Config), ExitCode> {
+    let environment = std::env::vars_os()
+        .filter_map(|(key, text)| Some((key.into_string().ok()?, text.into_string().ok()?)));
+    let refuse = |error| {
+        eprintln!("ringbridge: {error}");
+        ExitCode::from(EXIT_USAGE)
+    };
+    let raw = Raw::gather(matches, environment).map_err(refuse)?;
+    let config = Config::resolve(&raw).map_err(refuse)?;
+    Ok((raw, config))
+}
+
+fn check(matches: &ArgMatches) -> ExitCode {
+    let (raw, config) = match configuration(matches) {
+        Ok(configuration) => configuration,
+        Err(code) => return code,
+    };
+    let file = match raw.file() {
+        Some(path) => path.display().to_string(),
+        None => "no file".to_owned(),
+    };
+    say(&format!(
+        "{file}: valid. It means:\n\n{}",
+        config.describe()
+    ))
+}
+
+fn serve(matches: &ArgMatches) -> ExitCode {
+    let (raw, config) = match configuration(matches) {
+        Ok(configuration) => configuration,
+        Err(code) => return code,
+    };
+    if let Err(error) = log::start(&config.log) {
+        eprintln!("ringbridge: log: {error}");
+        return ExitCode::FAILURE;
+    }
+    event::Starting {
+        config: raw.file(),
+        workers: config.workers,
+    }
+    .emit();
+    for note in config.notes() {
+        event::ConfigNoted { note: &note }.emit();
+    }
+    eprintln!("ringbridge: this build has no server yet");
+    ExitCode::FAILURE
+}
+
+fn version() -> ExitCode {
+    say(concat!("ringbridge ", env!("CARGO_PKG_VERSION"), "\n"))
+}
+
+/// To standard output; a closed one (`ringbridge check | head -1`) is not a failure.
+fn say(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::profile::{Authentication, Profile};
-use super::{Config, RtpPorts};
+use super::{Config, LogFormat, RtpPorts};
 use crate::sip::auth::DigestAlgorithm;
 
 /// The kernel's ephemeral ports, by default; other programs' outgoing sockets land here.
@@ -76,7 +76,10 @@ impl Config {
             ),
             ("calls", format!("at most {}", self.limits.calls_max)),
             ("drain", format!("{:?} after SIGTERM", self.drain_timeout)),
-            ("log", format!("{:?}, {}", self.log.format, self.log.filter)),
+            (
+                "log",
+                format!("{}, {}", log_form(self.log.format), self.log.filter),
+            ),
             ("profiles", format!("{}", self.profiles.iter().count())),
         ]
     }
@@ -127,6 +130,13 @@ impl Config {
 fn joined<T: ToString>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(ToString::to_string).collect();
     items.join(", ")
+}
+
+fn log_form(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    }
 }
 
 fn name(algorithm: DigestAlgorithm) -> &'static str {
