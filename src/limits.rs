@@ -55,7 +55,36 @@ const _: () = assert!(SIP_NONCE_WINDOW <= u64::BITS);
 
 // ── sdp ───────────────────────────────────────────────────────────────────────────────────────
 
+/// Longest session description read. Real ones stay below 4 KiB even with ICE and video; a longer
+/// one is refused with 400 before it is parsed.
+pub const SDP_BYTES_MAX: usize = 16 * 1024;
+
+/// Lines of a session description; more is refused with 400.
+pub const SDP_LINES_MAX: usize = 512;
+
+/// Media descriptions of an offer, all of which must be answered; more is refused with 488.
+pub const SDP_MEDIA_MAX: usize = 16;
+
+/// Formats read from one media description; those beyond are ignored, as if never offered.
+pub const SDP_FORMATS_MAX: usize = 64;
+
 // ── rtp, audio ────────────────────────────────────────────────────────────────────────────────
+
+/// Packets waiting in one source's jitter buffer: 1.28 s at 20 ms. When full, the newest is
+/// discarded (`buffer_full`): the source is faster than time, or a replay.
+pub const PLAYOUT_PACKETS_MAX: usize = 64;
+
+/// Largest payload the jitter buffer takes; a longer one is discarded (`bad_payload`). Opus needs
+/// up to 1275 octets, 120 ms of G.711 960.
+pub const PLAYOUT_PAYLOAD_BYTES_MAX: usize = 1_500;
+
+/// Payload octets a jitter buffer's slot has room for without allocating: 30 ms of G.711, or Opus
+/// at 64 kbit/s. A longer payload grows its slot once.
+pub const PLAYOUT_SLOT_BYTES: usize = 240;
+
+/// Longest delay a jitter buffer may build up. Beyond it, audio is skipped: a conversation with
+/// half a second more delay is none.
+pub const PLAYOUT_DELAY_MS_MAX: u64 = 500;
 
 // ── call ──────────────────────────────────────────────────────────────────────────────────────
 

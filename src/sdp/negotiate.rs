@@ -1,0 +1,353 @@
+//! Offer/answer (RFC 3264) for a phone leg: which codec, which numbers, which way, where to.
+//!
+//! The answer names *one* voice codec and *one* telephone-event whose clock is the codec's: several
+//! softphones send with the wrong number when two are answered (rtpengine#2044).
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::description::{Codec, Description, DescriptionError, Direction, Media, RtpProfile};
+use super::write::{AudioLine, Writer};
+use crate::meeting::leg::{LegMedia, PhoneCodec};
+
+/// Packets we send hold one tick.
+const PTIME: Duration = Duration::from_millis(20);
+
+/// Half a tick, for peers that take no longer packets.
+const PTIME_SHORT: Duration = Duration::from_millis(10);
+
+/// Dynamic payload type of telephone-event in our own offers, where most of the world has it.
+const OFFERED_EVENT_PAYLOAD_TYPE: u8 = 101;
+
+/// What our side of a leg can do, and where its sockets are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalMedia {
+    /// Address told to the phone: public, and of the family its packets will come in.
+    pub address: IpAddr,
+    /// Port of RTP.
+    pub rtp_port: u16,
+    /// Port of RTCP; `rtp_port` + 1 needs no attribute.
+    pub rtcp_port: u16,
+    /// Stays the same for a call (`o=` session id).
+    pub session_id: u64,
+    /// Grows with each description that differs from the one before (`o=` version).
+    pub version: u64,
+    /// Voice codecs in the order of our preference.
+    pub codecs: Vec<PhoneCodec>,
+    /// Do we take telephone-event?
+    pub dtmf: bool,
+    /// Can we take RTCP on the RTP port? Answered only where offered.
+    pub rtcp_mux: bool,
+}
+
+/// What an exchange settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Negotiated {
+    /// For the media side.
+    pub media: LegMedia,
+    /// The answer to send; empty where none is (see [`accept_answer`]).
+    pub sdp: String,
+    /// The phone has put us on hold: what it sends, if anything, is no voice for the meeting.
+    pub hold: bool,
+}
+
+/// Why there is no agreement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NegotiateError {
+    /// The body is no session description, or beyond all bounds.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+    /// No m-line for audio that is not disabled.
+    #[error("no audio offered")]
+    NoAudio,
+    /// Audio only over something else than RTP/AVP, AVPF, SAVP or SAVPF.
+    #[error("no audio over plain RTP offered")]
+    UnsupportedTransport,
+    /// Only secure audio is offered, and we do not do SRTP here.
+    #[error("secure media demanded, which is not supported here")]
+    SecurityRequired,
+    /// No codec in common.
+    #[error("no codec in common")]
+    NoCommonCodec,
+    /// No `c=`, or a host name.
+    #[error("no usable media address")]
+    UnusableAddress,
+    /// The answer does not fit our offer.
+    #[error("the answer does not fit the offer")]
+    AnswerMismatch,
+}
+
+impl NegotiateError {
+    /// The SIP status for a request with such a body.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Description(DescriptionError::Malformed | DescriptionError::TooLarge) => 400,
+            Self::Description(DescriptionError::TooManyMedia)
+            | Self::NoAudio
+            | Self::UnsupportedTransport
+            | Self::SecurityRequired
+            | Self::NoCommonCodec
+            | Self::UnusableAddress
+            | Self::AnswerMismatch => 488,
+        }
+    }
+
+    /// Code of a Warning header (RFC 3261 §20.43); the text is the error's own.
+    pub fn warning_code(&self) -> u16 {
+        match self {
+            Self::NoAudio => 304,
+            Self::NoCommonCodec => 305,
+            Self::UnsupportedTransport | Self::SecurityRequired => 302,
+            Self::UnusableAddress => 301,
+            Self::Description(_) | Self::AnswerMismatch => 399,
+        }
+    }
+
+    /// A bounded label for metrics and logs.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Description(DescriptionError::Malformed) => "malformed_sdp",
+            Self::Description(_) => "too_large_sdp",
+            Self::NoAudio => "no_audio",
+            Self::UnsupportedTransport => "unsupported_transport",
+            Self::SecurityRequired => "security_required",
+            Self::NoCommonCodec => "no_common_codec",
+            Self::UnusableAddress => "unusable_address",
+            Self::AnswerMismatch => "answer_mismatch",
+        }
+    }
+}
+
+/// Answers a phone's offer.
+///
+/// # Errors
+/// There is nothing to agree on: refuse the INVITE, or the re-INVITE and keep the call as it was,
+/// with [`NegotiateError::status`].
+pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, NegotiateError> {
+    let offer = Description::parse(offer)?;
+    let (chosen, codec) = choose(&offer, local)?;
+    let media = &offer.media[chosen];
+    let event = find_event(media, local, codec.kind);
+    let rtcp_mux = media.rtcp_mux && local.rtcp_mux;
+    let (theirs, hold) = effective_direction(media);
+    let ours = theirs.reversed();
+    let ptime = packet_time(media);
+
+    let mut writer = Writer::new(local);
+    for (index, offered) in offer.media.iter().enumerate() {
+        if index != chosen {
+            writer.refuse(offered);
+            continue;
+        }
+        writer.audio(
+            local,
+            &AudioLine {
+                proto: &offered.proto,
+                codecs: &[(codec.payload_type, codec.kind)],
+                event: event.map(|payload_type| (payload_type, codec.kind.clock_rate_hz())),
+                ptime_ms: Some(ptime.as_millis()),
+                direction: ours,
+                rtcp_mux,
+                mid: offered.mid.as_deref(),
+            },
+        );
+    }
+    Ok(Negotiated {
+        media: LegMedia {
+            codec: codec.kind,
+            receive_payload_type: codec.payload_type,
+            send_payload_type: codec.payload_type,
+            dtmf_payload_type: event,
+            ptime,
+            remote_rtp: media.rtp_address().ok_or(NegotiateError::UnusableAddress)?,
+            remote_rtcp: remote_rtcp(media, rtcp_mux)?,
+            rtcp_mux,
+            may_send: ours.sends(),
+            may_receive: ours.receives(),
+        },
+        sdp: writer.finish(),
+        hold,
+    })
+}
+
+/// Our offer: in the 200 to an INVITE without one, or in a re-INVITE of ours. Every codec of
+/// `local`, in its order, both ways.
+pub fn offer(local: &LocalMedia) -> String {
+    let codecs: Vec<_> = local
+        .codecs
+        .iter()
+        .map(|codec| (offered_payload_type(*codec), *codec))
+        .collect();
+    let clock = local.codecs.first().map(|codec| codec.clock_rate_hz());
+    let mut writer = Writer::new(local);
+    writer.audio(
+        local,
+        &AudioLine {
+            proto: "RTP/AVP",
+            codecs: &codecs,
+            event: clock
+                .filter(|_| local.dtmf)
+                .map(|clock| (OFFERED_EVENT_PAYLOAD_TYPE, clock)),
+            ptime_ms: Some(PTIME.as_millis()),
+            direction: Direction::SendReceive,
+            rtcp_mux: local.rtcp_mux,
+            mid: None,
+        },
+    );
+    writer.finish()
+}
+
+/// Takes the answer to our [`offer`]: in the ACK to a 200 that carried it. `Negotiated::sdp` is
+/// empty, as nothing is to be sent.
+///
+/// # Errors
+/// The answer is broken or does not fit: acknowledge nothing more and end the call.
+pub fn accept_answer(
+    our_offer: &str,
+    answer: &[u8],
+    local: &LocalMedia,
+) -> Result<Negotiated, NegotiateError> {
+    let ours = Description::parse(our_offer.as_bytes())?;
+    let theirs = Description::parse(answer)?;
+    // Ours has one m-line; an answer has as many (RFC 3264 §6). More is a mistake we can live with.
+    let (Some(offered), Some(media)) = (ours.media.first(), theirs.media.first()) else {
+        return Err(NegotiateError::AnswerMismatch);
+    };
+    if !media.kind.eq_ignore_ascii_case("audio") {
+        return Err(NegotiateError::AnswerMismatch);
+    }
+    if media.port == 0 {
+        return Err(NegotiateError::NoAudio);
+    }
+    if media.profile() != RtpProfile::Plain {
+        return Err(NegotiateError::AnswerMismatch);
+    }
+    // The answerer's first codec that we offered is the one it prefers to be sent (§6.1).
+    let mut agreed = media.codecs.iter().filter_map(|codec| {
+        let kind = phone_codec(codec)?;
+        let number = find_codec(offered, kind)?.payload_type;
+        Some((kind, codec.payload_type, number))
+    });
+    let (codec, send_payload_type, receive_payload_type) =
+        agreed.next().ok_or(NegotiateError::NoCommonCodec)?;
+    let event = find_event(media, local, codec).and(find_event(offered, local, codec));
+    let rtcp_mux = media.rtcp_mux && offered.rtcp_mux;
+    let (direction, hold) = effective_direction(media);
+    Ok(Negotiated {
+        media: LegMedia {
+            codec,
+            receive_payload_type,
+            send_payload_type,
+            dtmf_payload_type: event,
+            ptime: packet_time(media),
+            remote_rtp: media.rtp_address().ok_or(NegotiateError::UnusableAddress)?,
+            remote_rtcp: remote_rtcp(media, rtcp_mux)?,
+            rtcp_mux,
+            may_send: direction.receives(),
+            may_receive: direction.sends(),
+        },
+        sdp: String::new(),
+        hold,
+    })
+}
+
+/// Where the offer's first live audio wants its RTP: lets the caller choose `LocalMedia::address`
+/// of the same family before answering.
+pub fn offered_rtp_address(offer: &[u8]) -> Option<SocketAddr> {
+    let offer = Description::parse(offer).ok()?;
+    let mut audio = offer.media.iter().filter(|media| media.is_live_audio());
+    audio.next()?.rtp_address()
+}
+
+/// A voice codec of an offer that we speak.
+struct Chosen {
+    kind: PhoneCodec,
+    payload_type: u8,
+}
+
+/// The first plain audio m-line that has a codec of ours, and our favourite among its codecs.
+fn choose(offer: &Description, local: &LocalMedia) -> Result<(usize, Chosen), NegotiateError> {
+    let mut refusal = NegotiateError::NoAudio;
+    let audio = offer.media.iter().enumerate();
+    for (index, media) in audio.filter(|(_, media)| media.is_live_audio()) {
+        // SDES comes in here: choose among `media.crypto`, answer with our own line.
+        refusal = match media.profile() {
+            RtpProfile::Secure => NegotiateError::SecurityRequired,
+            RtpProfile::Other => NegotiateError::UnsupportedTransport,
+            RtpProfile::Plain if media.address.is_none() => NegotiateError::UnusableAddress,
+            RtpProfile::Plain => NegotiateError::NoCommonCodec,
+        };
+        if refusal != NegotiateError::NoCommonCodec {
+            continue;
+        }
+        let favourite = local.codecs.iter().find_map(|kind| {
+            let payload_type = find_codec(media, *kind)?.payload_type;
+            Some(Chosen {
+                kind: *kind,
+                payload_type,
+            })
+        });
+        if let Some(chosen) = favourite {
+            return Ok((index, chosen));
+        }
+    }
+    Err(refusal)
+}
+
+fn find_codec(media: &Media, kind: PhoneCodec) -> Option<&Codec> {
+    let mut codecs = media.codecs.iter();
+    codecs.find(|codec| phone_codec(codec) == Some(kind))
+}
+
+fn phone_codec(codec: &Codec) -> Option<PhoneCodec> {
+    [PhoneCodec::Pcmu, PhoneCodec::Pcma]
+        .into_iter()
+        .find(|kind| {
+            codec.name.eq_ignore_ascii_case(kind.encoding_name())
+                && codec.clock_rate_hz == kind.clock_rate_hz()
+                && codec.channels == 1
+        })
+}
+
+/// Payload type of the telephone-event with the codec's clock: a phone's events share the voice's
+/// timeline (RFC 4733 §2.1), and some offer one per clock.
+fn find_event(media: &Media, local: &LocalMedia, codec: PhoneCodec) -> Option<u8> {
+    let mut events = media.codecs.iter().filter(|event| {
+        event.name.eq_ignore_ascii_case("telephone-event")
+            && event.clock_rate_hz == codec.clock_rate_hz()
+    });
+    let event = events.next().filter(|_| local.dtmf)?;
+    Some(event.payload_type)
+}
+
+/// Their direction as it works out, and whether it is a hold. `c=0.0.0.0` means that they take
+/// nothing (RFC 3264 §8.4 on RFC 2543 peers).
+fn effective_direction(media: &Media) -> (Direction, bool) {
+    let receives = media.direction.receives() && !media.is_address_unspecified();
+    let direction = Direction::new(media.direction.sends(), receives);
+    (direction, !receives)
+}
+
+/// One tick, unless they cannot take that much at once. `a=ptime` is a wish (RFC 8866 §6.4): any
+/// phone plays packets of 20 ms.
+fn packet_time(media: &Media) -> Duration {
+    match media.maxptime {
+        Some(longest) if longest < PTIME => PTIME_SHORT,
+        _ => PTIME,
+    }
+}
+
+fn remote_rtcp(media: &Media, rtcp_mux: bool) -> Result<SocketAddr, NegotiateError> {
+    let address = match rtcp_mux {
+        true => media.rtp_address(),
+        false => media.rtcp_address(),
+    };
+    address.ok_or(NegotiateError::UnusableAddress)
+}
+
+fn offered_payload_type(codec: PhoneCodec) -> u8 {
+    match codec {
+        PhoneCodec::Pcmu => 0,
+        PhoneCodec::Pcma => 8,
+    }
+}
