@@ -1,0 +1,4 @@
+//! The core in virtual time: no sockets, no sleeping, seconds.
+
+mod sdp_golden;
+mod sdp_negotiate;
