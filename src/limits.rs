@@ -91,10 +91,6 @@ pub const PLAYOUT_DELAY_MS_MAX: u64 = 500;
 /// A name tag; longer names are cut.
 pub const DISPLAY_NAME_CHARS_MAX: usize = 128;
 
-/// Attributes one phone may bring: Twilio's 1,024 characters of `X-` headers fit; the rest is left
-/// out.
-pub const PHONE_ATTRIBUTES_MAX: usize = 32;
-
 // ── meeting ───────────────────────────────────────────────────────────────────────────────────
 
 /// Participants of one session, browsers and phones together: a tick and a join are linear in it.
@@ -143,8 +139,7 @@ const _: () = assert!(STORE_LOCK_WAIT_MAX.as_millis() < STORE_REPLY_MAX.as_milli
 pub const RTP_PORT_DRAIN: Duration = Duration::from_secs(30);
 
 /// Commands waiting for one media worker. A worker takes them every few milliseconds, so this is
-/// seconds of the fastest signalling. Full: the command's sender is told `Overloaded` or
-/// `SeatGone`.
+/// seconds of the fastest signalling. Full: the command's sender is told `Overloaded` or `SeatGone`.
 pub const WORKER_COMMANDS_MAX: usize = 4_096;
 
 /// Messages of one browser that its worker has not yet taken. A well-behaved page has one or two.
@@ -164,6 +159,46 @@ pub const DIRECTORY_COMMANDS_MAX: usize = 1_024;
 /// Session events waiting for their consumer (webhooks, records). Full: new ones are dropped and
 /// counted; calls go on.
 pub const SESSION_EVENTS_MAX: usize = 4_096;
+/// SIP stream connections in all: each costs a descriptor and about 40 KiB. Beyond it a connection
+/// is closed as it is accepted.
+pub const STREAM_CONNECTIONS_MAX: usize = 4_096;
+
+/// SIP stream connections from one address: a carrier's edge or an office behind one NAT holds
+/// dozens, a slow-loris thousands.
+pub const STREAM_CONNECTIONS_PER_ADDRESS_MAX: usize = 512;
+
+const _: () = assert!(STREAM_CONNECTIONS_PER_ADDRESS_MAX < STREAM_CONNECTIONS_MAX);
+
+/// Messages that wait to be written to one connection; when full the peer does not read, and the
+/// connection is closed.
+pub const STREAM_WRITES_MAX: usize = 64;
+
+/// One write to a connection may take this long before the connection is given up.
+pub const STREAM_WRITE_MAX: Duration = Duration::from_secs(10);
+
+/// A connection must bring its first whole message, and finish each message it began, this soon.
+pub const STREAM_FIRST_MESSAGE_MAX: Duration = Duration::from_secs(30);
+
+/// A connection that can be framed no further stays open this long for the answer that says why.
+pub const STREAM_LINGER: Duration = Duration::from_millis(500);
+
+/// Messages of all stream connections that wait for the SIP task; when full the connections wait,
+/// and TCP's own window holds the peers back.
+pub const STREAM_EVENTS_MAX: usize = 1_024;
+
+/// Commands of call tasks that wait for the SIP task; when full the call task waits.
+pub const SIP_COMMANDS_MAX: usize = 1_024;
+
+/// Events of one dialog that wait for its call task: a dialog makes a handful at a time. When full
+/// the event is lost for the call, which is then hung up.
+pub const DIALOG_EVENTS_MAX: usize = 32;
+
+/// Datagrams the SIP task takes before it looks at its other inputs again.
+pub const SIP_DATAGRAMS_PER_TURN_MAX: usize = 64;
+
+/// Calls in one process when nothing is configured: above what one machine's cores can mix, so that
+/// the workers' own admission speaks first.
+pub const CALLS_MAX_DEFAULT: usize = 10_000;
 
 // ── api ───────────────────────────────────────────────────────────────────────────────────────
 

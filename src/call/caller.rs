@@ -1,7 +1,5 @@
 //! Who calls, and what they dialled.
 
-use std::collections::BTreeMap;
-
 use crate::id::MeetingId;
 use crate::limits;
 
@@ -43,33 +41,6 @@ pub fn dialled_meeting(user: &str) -> Option<MeetingId> {
     bare.trim().parse().ok()
 }
 
-/// Attributes of the robo participant: the headers the profile names, as the phone sent them.
-///
-/// `rules` maps lower-case header names to attribute names; a rule that ends in `*` takes every
-/// header with that prefix and appends the rest of its name.
-pub fn attributes(
-    headers: &[(String, String)],
-    rules: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for (name, value) in headers {
-        if found.len() == limits::PHONE_ATTRIBUTES_MAX {
-            break;
-        }
-        let name = name.to_ascii_lowercase();
-        let attribute = rules.get(&name).cloned().or_else(|| {
-            rules.iter().find_map(|(rule, target)| {
-                let rest = name.strip_prefix(rule.strip_suffix('*')?)?;
-                Some(format!("{target}{rest}"))
-            })
-        });
-        if let Some(attribute) = attribute {
-            found.entry(attribute).or_insert_with(|| clean(value));
-        }
-    }
-    found
-}
-
 /// Printable, on one line, not longer than a name tag.
 fn clean(text: &str) -> String {
     text.chars()
@@ -108,22 +79,5 @@ mod tests {
             id.parse().ok()
         );
         assert_eq!(dialled_meeting("1000"), None);
-    }
-
-    #[test]
-    fn headers_become_attributes_by_exact_rule_or_prefix() {
-        let headers = [
-            ("X-Twilio-CallSid".to_owned(), "CA1".to_owned()),
-            ("Diversion".to_owned(), "<sip:1@example.com>".to_owned()),
-            ("Subject".to_owned(), "hi".to_owned()),
-        ];
-        let rules = BTreeMap::from([
-            ("x-twilio-*".to_owned(), "twilio.".to_owned()),
-            ("diversion".to_owned(), "diversion".to_owned()),
-        ]);
-        let found = attributes(&headers, &rules);
-        assert_eq!(found["twilio.callsid"], "CA1");
-        assert_eq!(found["diversion"], "<sip:1@example.com>");
-        assert_eq!(found.len(), 2);
     }
 }

@@ -7,4 +7,5 @@
 pub mod caller;
 pub mod end;
 
+pub mod machine;
 pub mod record;

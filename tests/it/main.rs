@@ -1,4 +1,5 @@
 //! The core in virtual time: no sockets, no sleeping, seconds.
 
+mod call_machine;
 mod sdp_golden;
 mod sdp_negotiate;
