@@ -3,3 +3,4 @@
 pub mod advertise;
 pub mod batch;
 pub mod ports;
+pub mod stream;

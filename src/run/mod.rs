@@ -4,3 +4,7 @@ pub mod clock;
 pub mod directory;
 pub mod history;
 pub mod worker;
+
+pub mod call_task;
+pub mod calls;
+pub mod sip_task;

@@ -1,0 +1,500 @@
+//! One small task a call: carries out what its [`Call`] machine says and feeds back what comes of
+//! it. At most one question (look-up, ports, join, leave) is under way at a time, and events of
+//! the dialog are heard meanwhile, so that a CANCEL never waits for a slow worker.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use crate::call::caller::Caller;
+use crate::call::end::{EndReason, Refusal};
+use crate::call::machine::{
+    Call, CallProfile, CallStart, FoundMeeting, LocalEndpoint, Output, State,
+};
+use crate::call::record::CallRecord;
+use crate::config::profile::{DtmfForm, Peer};
+use crate::config::{Config, Profile};
+use crate::id::{CallId, CredentialId, MeetingId, ParticipantId, SessionId};
+use crate::meeting::leg::{LegEvent, LegReport};
+use crate::net::advertise::{Advertise, routed_source};
+use crate::net::ports::{PortPool, RtpSockets};
+use crate::run::calls::{CallSeat, Calls, LiveCall};
+use crate::run::clock;
+use crate::run::directory::{Directory, JoinRefusal, MeetingInfo, PhoneSeat};
+use crate::run::sip_task::{SipCommand, SipHandle};
+use crate::sip::auth::CredentialSource;
+use crate::sip::endpoint::{
+    DialogId, Event, Invite, OfferMethod, Refusal as SipRefusal, TerminationCause,
+};
+use crate::store::Store;
+use crate::store::credential::CredentialGrant;
+use crate::store::meeting::MeetingStatus;
+use crate::store::preset::PRESET_PHONE;
+use crate::telemetry::metric::sip::SipMetrics;
+use crate::telemetry::sip_event::{CallEnded, CallTurnedAway};
+
+/// What every call task shares.
+pub struct CallContext {
+    /// Settings and profiles.
+    pub config: Arc<Config>,
+    /// Meetings, presets, credentials, records.
+    pub store: Store,
+    /// Sessions.
+    pub directory: Directory,
+    /// RTP ports.
+    pub ports: PortPool,
+    /// What we call ourselves.
+    pub advertise: Advertise,
+    /// The SIP task.
+    pub sip: SipHandle,
+    /// Calls in progress.
+    pub calls: Calls,
+    /// Counters.
+    pub metrics: SipMetrics,
+}
+
+/// Runs one call to its end.
+pub async fn run(context: Arc<CallContext>, invite: Box<Invite>, events: mpsc::Receiver<Event>) {
+    let dialog = invite.dialog;
+    let Some((start, grant)) = start_of(&context, *invite) else {
+        // The credentials were deleted between the digest check and now.
+        turn_away(&context, dialog, Refusal::UnknownMeeting).await;
+        return;
+    };
+    let (hang_up, hang_ups) = mpsc::channel(1);
+    let live = LiveCall {
+        id: start.0.id,
+        organization: start.0.organization,
+        meeting: None,
+        participant: start.0.participant,
+        caller: start.0.caller.shown_name(),
+        profile: start.0.profile.name.clone(),
+        started: clock::now(),
+        answered: None,
+        on_hold: false,
+    };
+    let Some(seat) = context.calls.admit(live, hang_up) else {
+        turn_away(&context, dialog, Refusal::Overloaded).await;
+        return;
+    };
+    context.metrics.calls.inc();
+    let (start, peer) = start;
+    let task = CallTask {
+        call: Call::new(clock::now(), start),
+        dialog,
+        peer,
+        grant,
+        table: seat,
+        ports: None,
+        meeting: None,
+        leg: None,
+        question: None,
+        context: Arc::clone(&context),
+    };
+    task.run(events, hang_ups).await;
+    context.metrics.calls.dec();
+}
+
+/// What a call task needs to know of its peer.
+struct PeerFacts {
+    /// Where SIP comes from.
+    source: IpAddr,
+    /// DTMF by INFO counts.
+    info_dtmf: bool,
+    /// `X-Ringbridge-…` headers go on final responses.
+    report_headers: bool,
+}
+
+/// The one question under way.
+type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+enum Answer {
+    LookedUp(Result<(FoundMeeting, MeetingInfo), Refusal>),
+    Joined(Result<PhoneSeat, Refusal>),
+    Left(LegReport),
+}
+
+struct CallTask {
+    call: Call,
+    dialog: DialogId,
+    peer: PeerFacts,
+    grant: Arc<CredentialGrant>,
+    table: CallSeat,
+    ports: Option<RtpSockets>,
+    meeting: Option<MeetingInfo>,
+    leg: Option<PhoneSeat>,
+    question: Option<Question>,
+    context: Arc<CallContext>,
+}
+
+impl CallTask {
+    async fn run(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        mut hang_ups: mpsc::Receiver<EndReason>,
+    ) {
+        let mut dialog_open = true;
+        while !self.drain().await {
+            tokio::select! {
+                answer = next_answer(&mut self.question) => {
+                    self.question = None;
+                    self.handle_answer(answer);
+                }
+                event = events.recv(), if dialog_open => match event {
+                    Some(event) => self.handle_sip(event).await,
+                    // The dialog has had its last event, or its queue overflowed.
+                    None => {
+                        dialog_open = false;
+                        self.call.handle_dialog_lost(clock::now(), EndReason::DialogLost);
+                    }
+                },
+                Some(event) = next_leg_event(&mut self.leg) => self.handle_leg(event),
+                Some(reason) = hang_ups.recv() => self.call.hang_up(clock::now(), reason),
+            }
+        }
+    }
+
+    /// Carries out what the machine says; true when the call is over.
+    async fn drain(&mut self) -> bool {
+        while let Some(output) = self.call.poll_output() {
+            match output {
+                Output::LookUp(meeting) => self.look_up(meeting),
+                Output::Ring => self.context.sip.send(SipCommand::Ring(self.dialog)).await,
+                Output::Reserve => self.reserve(),
+                Output::Join { joining, media, .. } => self.join(*joining, media),
+                Output::Answer { sdp } => {
+                    self.table.answered();
+                    let headers = self.report_headers();
+                    let command = SipCommand::Answer {
+                        dialog: self.dialog,
+                        sdp,
+                        headers,
+                    };
+                    self.context.sip.send(command).await;
+                }
+                Output::Refuse(refusal) => {
+                    let label = self.peer.report_headers.then(|| refusal.label());
+                    refuse(&self.context, self.dialog, refusal, label).await;
+                }
+                Output::AcceptReinvite { sdp } => {
+                    let command = SipCommand::AcceptReinvite {
+                        dialog: self.dialog,
+                        sdp,
+                    };
+                    self.context.sip.send(command).await;
+                }
+                Output::RefuseReinvite(refusal) => {
+                    let refusal = sip_refusal(refusal, None);
+                    let command = SipCommand::RefuseReinvite {
+                        dialog: self.dialog,
+                        refusal,
+                    };
+                    self.context.sip.send(command).await;
+                }
+                Output::UpdateLeg { media, on_hold } => {
+                    self.table.held(on_hold);
+                    if let Some(leg) = &self.leg
+                        && leg.update(media, on_hold).is_err()
+                    {
+                        self.call.hang_up(clock::now(), EndReason::WorkerFailed);
+                    }
+                }
+                Output::Bye(reason) => {
+                    let reason = reason.reason_header();
+                    let command = SipCommand::Bye {
+                        dialog: self.dialog,
+                        reason,
+                    };
+                    self.context.sip.send(command).await;
+                }
+                Output::Leave => {
+                    if let Some(leg) = self.leg.take() {
+                        self.question = Some(Box::pin(async { Answer::Left(leg.leave().await) }));
+                    } else {
+                        self.call.handle_left(clock::now(), LegReport::default());
+                    }
+                }
+                Output::Ended(record) => {
+                    self.keep(*record).await;
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// What the customer's webhook may learn from a 200.
+    fn report_headers(&self) -> Vec<(String, String)> {
+        let id = |leg: &PhoneSeat| {
+            (
+                "X-Ringbridge-Participant-Id".to_owned(),
+                leg.participant_id.to_string(),
+            )
+        };
+        self.leg
+            .as_ref()
+            .filter(|_| self.peer.report_headers)
+            .map(id)
+            .into_iter()
+            .collect()
+    }
+
+    fn look_up(&mut self, id: MeetingId) {
+        let (store, grant) = (self.context.store.clone(), Arc::clone(&self.grant));
+        self.question = Some(Box::pin(async move {
+            Answer::LookedUp(look_up(&store, &grant, id).await)
+        }));
+    }
+
+    fn reserve(&mut self) {
+        let routed = routed_source(self.peer.source).unwrap_or(self.peer.source);
+        let address = self.context.advertise.toward(self.peer.source, routed);
+        let reserved = match self.context.ports.reserve(address) {
+            Ok(sockets) => {
+                let rtp_port = sockets.local.port();
+                self.ports = Some(sockets);
+                Ok(LocalEndpoint {
+                    address,
+                    rtp_port,
+                    rtcp_port: rtp_port + 1,
+                })
+            }
+            Err(error) => {
+                warn!(%error, "A call is refused: no RTP ports");
+                Err(Refusal::Overloaded)
+            }
+        };
+        self.call.handle_reserved(clock::now(), reserved);
+    }
+
+    fn join(
+        &mut self,
+        joining: crate::meeting::participant::Joining,
+        media: crate::meeting::leg::LegMedia,
+    ) {
+        let (Some(meeting), Some(sockets)) = (self.meeting.clone(), self.ports.take()) else {
+            self.call
+                .handle_joined(clock::now(), Err(Refusal::Unavailable));
+            return;
+        };
+        let directory = self.context.directory.clone();
+        self.question = Some(Box::pin(async move {
+            let joined = directory
+                .join_phone(&meeting, joining, media, sockets)
+                .await;
+            Answer::Joined(joined.map_err(refusal_of))
+        }));
+    }
+
+    fn handle_answer(&mut self, answer: Answer) {
+        let now = clock::now();
+        match answer {
+            Answer::LookedUp(Ok((found, info))) => {
+                self.table.joined(found.id);
+                self.meeting = Some(info);
+                self.call.handle_lookup(now, Ok(found));
+            }
+            Answer::LookedUp(Err(refusal)) => self.call.handle_lookup(now, Err(refusal)),
+            Answer::Joined(Ok(seat)) => {
+                let session: SessionId = seat.session_id;
+                self.leg = Some(seat);
+                self.call.handle_joined(now, Ok(session));
+            }
+            Answer::Joined(Err(refusal)) => self.call.handle_joined(now, Err(refusal)),
+            Answer::Left(report) => self.call.handle_left(now, report),
+        }
+    }
+
+    async fn handle_sip(&mut self, event: Event) {
+        let now = clock::now();
+        match event {
+            Event::Cancelled { .. } => self.call.handle_cancelled(now),
+            Event::Acked { body, .. } => self.call.handle_acked(now, body.as_deref()),
+            Event::Reinvite { method, offer, .. } => {
+                let is_update = method == OfferMethod::Update;
+                self.call.handle_reinvite(offer.as_deref(), is_update);
+            }
+            Event::Bye { .. } => self.call.handle_bye(now),
+            Event::AckTimeout { .. } => self.call.handle_dialog_lost(now, EndReason::NoAck),
+            Event::Terminated { cause, .. } => match cause {
+                TerminationCause::SessionExpired => {
+                    self.call.handle_dialog_lost(now, EndReason::SessionExpired);
+                }
+                TerminationCause::PeerLost => {
+                    self.call.handle_dialog_lost(now, EndReason::DialogLost);
+                }
+                TerminationCause::Unanswered => self.call.handle_flow_lost(now),
+            },
+            Event::Info { .. } | Event::ReinviteAnswered { .. } | Event::ReferRefused { .. } => {}
+            Event::Invite(_)
+            | Event::Registered(_)
+            | Event::Unregistered(_)
+            | Event::AuthFailed { .. } => {
+                debug!("An event without a dialog reached a call");
+            }
+        }
+    }
+
+    fn handle_leg(&mut self, event: Option<LegEvent>) {
+        match event {
+            Some(event) => self.call.handle_leg(clock::now(), &event),
+            None if matches!(self.call.state(), State::Leaving | State::Ended) => {}
+            // The leg ended without a word: its worker is gone.
+            None => self.call.hang_up(clock::now(), EndReason::WorkerFailed),
+        }
+    }
+
+    async fn keep(&self, record: CallRecord) {
+        CallEnded { record: &record }.emit(&self.context.metrics);
+        if let Err(error) = self.context.store.record_call(record).await {
+            warn!(%error, "A call record could not be stored");
+        }
+    }
+}
+
+/// Everything a call is made of, from its INVITE; `None` if its credentials are gone.
+fn start_of(
+    context: &CallContext,
+    invite: Invite,
+) -> Option<((CallStart, PeerFacts), Arc<CredentialGrant>)> {
+    let source = invite.flow.remote.ip();
+    let book = context.store.credentials();
+    // A trunk known by its address acts as the credentials its profile names.
+    let credential: CredentialId = match (invite.credential, &invite.trunk) {
+        (Some(credential), _) => credential,
+        (None, Some(username)) => book.credential(username)?.id,
+        (None, None) => return None,
+    };
+    let grant = book.grant(credential)?;
+    let profile: &Profile = context.config.profiles.choose(&Peer {
+        source,
+        user_agent: invite.user_agent.as_deref(),
+        username: invite.username.as_deref().or(invite.trunk.as_deref()),
+    });
+    let user = invite.request_uri.user().unwrap_or_default();
+    let start = CallStart {
+        id: CallId::from_random(rand::random()),
+        participant: ParticipantId::from_random(rand::random()),
+        sdp_session_id: rand::random::<u64>() >> 1,
+        started_at_unix_ns: clock::unix_ns(),
+        dialled: profile.dialled_meeting(user, &invite.headers),
+        caller: Caller {
+            display_name: invite.caller.display_name,
+            user: invite.caller.user,
+            private: invite.caller.privacy,
+        },
+        call_id_header: invite.call_id,
+        credential: invite.credential,
+        organization: grant.organization,
+        attributes: profile.attributes(&invite.headers),
+        offer: invite.offer,
+        profile: CallProfile {
+            name: profile.name.clone(),
+            codecs: profile.codecs.clone(),
+            dtmf_events: profile.accepts(DtmfForm::Rfc4733),
+        },
+    };
+    let peer = PeerFacts {
+        source,
+        info_dtmf: profile.accepts(DtmfForm::Info),
+        report_headers: profile.quirks.report_headers,
+    };
+    Some(((start, peer), grant))
+}
+
+async fn look_up(
+    store: &Store,
+    grant: &CredentialGrant,
+    id: MeetingId,
+) -> Result<(FoundMeeting, MeetingInfo), Refusal> {
+    let meeting = match store.meeting(id).await {
+        Ok(Some(meeting)) if grant.opens(meeting.organization, id) => meeting,
+        // A meeting of others looks exactly like none.
+        Ok(_) => return Err(Refusal::UnknownMeeting),
+        Err(error) => {
+            warn!(%error, "A meeting could not be looked up");
+            return Err(Refusal::Unavailable);
+        }
+    };
+    if meeting.status == MeetingStatus::Inactive {
+        return Err(Refusal::MeetingInactive);
+    }
+    let preset = match store.preset(meeting.organization, PRESET_PHONE).await {
+        Ok(Some(preset)) => preset,
+        Ok(None) => return Err(Refusal::PresetForbidsPhone),
+        Err(error) => {
+            warn!(%error, "A preset could not be looked up");
+            return Err(Refusal::Unavailable);
+        }
+    };
+    let info = MeetingInfo {
+        id,
+        organization: meeting.organization,
+        title: meeting.title,
+    };
+    Ok((FoundMeeting { id, preset }, info))
+}
+
+async fn next_answer(question: &mut Option<Question>) -> Answer {
+    match question {
+        Some(question) => question.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// `Some(None)` once when the leg ended; never resolves without a leg.
+async fn next_leg_event(leg: &mut Option<PhoneSeat>) -> Option<Option<LegEvent>> {
+    match leg {
+        Some(leg) => Some(leg.events.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn turn_away(context: &CallContext, dialog: DialogId, refusal: Refusal) {
+    let (outcome, reason) = (refusal.outcome().label(), refusal.label());
+    CallTurnedAway { outcome, reason }.emit(&context.metrics);
+    refuse(context, dialog, refusal, None).await;
+}
+
+async fn refuse(
+    context: &CallContext,
+    dialog: DialogId,
+    refusal: Refusal,
+    label: Option<&'static str>,
+) {
+    let refusal = sip_refusal(refusal, label);
+    context
+        .sip
+        .send(SipCommand::Refuse { dialog, refusal })
+        .await;
+}
+
+fn sip_refusal(refusal: Refusal, label: Option<&'static str>) -> SipRefusal {
+    let sip = refusal.sip();
+    let mut headers = Vec::new();
+    if let Some(seconds) = sip.retry_after_s {
+        headers.push(("Retry-After".to_owned(), seconds.to_string()));
+    }
+    if let Some(label) = label {
+        headers.push(("X-Ringbridge-Error".to_owned(), label.to_owned()));
+    }
+    SipRefusal {
+        status: sip.status,
+        reason: sip.reason.to_owned(),
+        headers,
+    }
+}
+
+fn refusal_of(refusal: JoinRefusal) -> Refusal {
+    match refusal {
+        JoinRefusal::MeetingFull => Refusal::MeetingFull,
+        JoinRefusal::PresetForbidsPhone => Refusal::PresetForbidsPhone,
+        JoinRefusal::Overloaded => Refusal::Overloaded,
+        JoinRefusal::Draining => Refusal::Draining,
+        JoinRefusal::WorkerFailed => Refusal::Unavailable,
+    }
+}

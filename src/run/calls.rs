@@ -1,0 +1,221 @@
+//! The calls in progress: admission by number, and a way for the API to see and end them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::call::end::EndReason;
+use crate::id::{CallId, MeetingId, OrganizationId, ParticipantId};
+use crate::run::clock;
+
+/// A call as the API shows it while it lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveCall {
+    /// Our id.
+    pub id: CallId,
+    /// Owner.
+    pub organization: OrganizationId,
+    /// The meeting, once found.
+    pub meeting: Option<MeetingId>,
+    /// The robo participant.
+    pub participant: ParticipantId,
+    /// Name shown in the meeting.
+    pub caller: String,
+    /// SIP profile applied.
+    pub profile: String,
+    /// INVITE received.
+    pub started: Instant,
+    /// 200 sent.
+    pub answered: Option<Instant>,
+    /// The phone put the meeting on hold.
+    pub on_hold: bool,
+}
+
+/// The table of calls in progress; clones share it.
+#[derive(Debug, Clone)]
+pub struct Calls {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    calls_max: usize,
+    table: Mutex<HashMap<CallId, Entry>>,
+    /// How many there are; drain waits for zero.
+    count: watch::Sender<usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    live: LiveCall,
+    hang_up: mpsc::Sender<EndReason>,
+}
+
+impl Calls {
+    /// An empty table for at most `calls_max` calls.
+    pub fn new(calls_max: usize) -> Self {
+        let (count, _) = watch::channel(0);
+        let shared = Shared {
+            calls_max,
+            table: Mutex::default(),
+            count,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Enters a call; it stays until the seat is dropped. `None`: the process has no room.
+    pub fn admit(&self, live: LiveCall, hang_up: mpsc::Sender<EndReason>) -> Option<CallSeat> {
+        let mut table = self.lock();
+        if table.len() >= self.shared.calls_max {
+            return None;
+        }
+        let id = live.id;
+        table.insert(id, Entry { live, hang_up });
+        self.shared.count.send_replace(table.len());
+        Some(CallSeat {
+            calls: self.clone(),
+            id,
+        })
+    }
+
+    /// All calls of an organisation, oldest first.
+    pub fn list(&self, organization: OrganizationId) -> Vec<LiveCall> {
+        let mut calls: Vec<_> = self
+            .lock()
+            .values()
+            .filter(|entry| entry.live.organization == organization)
+            .map(|entry| entry.live.clone())
+            .collect();
+        calls.sort_by_key(|call| call.started);
+        calls
+    }
+
+    /// One call.
+    pub fn find(&self, organization: OrganizationId, id: CallId) -> Option<LiveCall> {
+        let table = self.lock();
+        let entry = table
+            .get(&id)
+            .filter(|entry| entry.live.organization == organization)?;
+        Some(entry.live.clone())
+    }
+
+    /// Asks a call to end; false if there is none.
+    pub fn hang_up(&self, organization: OrganizationId, id: CallId, reason: EndReason) -> bool {
+        let table = self.lock();
+        let Some(entry) = table
+            .get(&id)
+            .filter(|entry| entry.live.organization == organization)
+        else {
+            return false;
+        };
+        // Full means it was asked before; closed means it is ending by itself.
+        let _ = entry.hang_up.try_send(reason);
+        true
+    }
+
+    /// Asks every call to end.
+    pub fn hang_up_all(&self, reason: EndReason) {
+        for entry in self.lock().values() {
+            let _ = entry.hang_up.try_send(reason);
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        *self.shared.count.borrow()
+    }
+
+    /// Waits until none is left.
+    pub async fn wait_until_none(&self) {
+        let mut count = self.shared.count.subscribe();
+        // The sender lives as long as `self`.
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Entry>> {
+        // Every update is one map operation: a panic elsewhere leaves the table whole.
+        self.shared
+            .table
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call's place in the table.
+#[derive(Debug)]
+pub struct CallSeat {
+    calls: Calls,
+    id: CallId,
+}
+
+impl CallSeat {
+    /// The meeting was found.
+    pub fn joined(&self, meeting: MeetingId) {
+        self.update(|live| live.meeting = Some(meeting));
+    }
+
+    /// 200 was sent.
+    pub fn answered(&self) {
+        self.update(|live| live.answered = Some(clock::now()));
+    }
+
+    /// Hold changed.
+    pub fn held(&self, on_hold: bool) {
+        self.update(|live| live.on_hold = on_hold);
+    }
+
+    fn update(&self, change: impl FnOnce(&mut LiveCall)) {
+        if let Some(entry) = self.calls.lock().get_mut(&self.id) {
+            change(&mut entry.live);
+        }
+    }
+}
+
+impl Drop for CallSeat {
+    fn drop(&mut self) {
+        let mut table = self.calls.lock();
+        table.remove(&self.id);
+        self.calls.shared.count.send_replace(table.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(id: u128) -> LiveCall {
+        LiveCall {
+            id: CallId::from_random(id),
+            organization: OrganizationId::from_random(1),
+            meeting: None,
+            participant: ParticipantId::from_random(id),
+            caller: "Ann".to_owned(),
+            profile: "generic".to_owned(),
+            started: clock::now(),
+            answered: None,
+            on_hold: false,
+        }
+    }
+
+    #[test]
+    fn one_call_too_many_is_not_admitted_until_another_has_ended() {
+        let calls = Calls::new(1);
+        let (hang_up, mut asked) = mpsc::channel(1);
+        let seat = calls.admit(live(1), hang_up.clone()).unwrap();
+        assert!(calls.admit(live(2), hang_up.clone()).is_none());
+        let (mine, other) = (
+            OrganizationId::from_random(1),
+            OrganizationId::from_random(2),
+        );
+        assert!(!calls.hang_up(other, CallId::from_random(1), EndReason::Kicked));
+        assert!(calls.hang_up(mine, CallId::from_random(1), EndReason::Kicked));
+        assert_eq!(asked.try_recv(), Ok(EndReason::Kicked));
+        drop(seat);
+        assert_eq!(calls.count(), 0);
+        assert!(calls.admit(live(2), hang_up).is_some());
+    }
+}

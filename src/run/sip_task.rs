@@ -1,0 +1,476 @@
+//! The one task that owns the SIP endpoint: feeds it datagrams, stream messages, commands and
+//! time, and carries out what it says. It never waits for anybody (towards calls it only
+//! `try_send`s), so that one stuck call cannot hold up the others.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant as TokioInstant, timeout};
+use tracing::{debug, warn};
+
+use crate::limits;
+use crate::net::stream::{self, ConnectionCaps, FlowIds, StreamEvent};
+use crate::run::clock;
+use crate::sip::auth::CredentialSource;
+use crate::sip::endpoint::{CommandError, DialogId, Endpoint, Event, Invite, Output, Refusal};
+use crate::sip::flow::{Flow, FlowId, Transport};
+use crate::telemetry::metric::sip::SipMetrics;
+use crate::telemetry::sip_event::AuthenticationFailed;
+
+/// What a call task asks of the SIP task.
+#[derive(Debug)]
+pub enum SipCommand {
+    /// 180.
+    Ring(DialogId),
+    /// 200 with SDP.
+    Answer {
+        /// Which dialog.
+        dialog: DialogId,
+        /// Our SDP.
+        sdp: String,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+    },
+    /// Final refusal of the INVITE.
+    Refuse {
+        /// Which dialog.
+        dialog: DialogId,
+        /// How.
+        refusal: Refusal,
+    },
+    /// 200 to the re-INVITE or UPDATE.
+    AcceptReinvite {
+        /// Which dialog.
+        dialog: DialogId,
+        /// Our SDP.
+        sdp: Option<String>,
+    },
+    /// Refusal of the re-INVITE or UPDATE.
+    RefuseReinvite {
+        /// Which dialog.
+        dialog: DialogId,
+        /// How.
+        refusal: Refusal,
+    },
+    /// BYE.
+    Bye {
+        /// Which dialog.
+        dialog: DialogId,
+        /// Value of the Reason header.
+        reason: String,
+    },
+}
+
+/// The way to the SIP task.
+#[derive(Debug, Clone)]
+pub struct SipHandle(mpsc::Sender<SipCommand>);
+
+impl SipHandle {
+    /// A handle and the queue it fills.
+    pub fn new() -> (Self, mpsc::Receiver<SipCommand>) {
+        let (commands, queue) = mpsc::channel(limits::SIP_COMMANDS_MAX);
+        (Self(commands), queue)
+    }
+
+    /// Waits for room in the queue; signalling is never lost silently. After the SIP task has
+    /// ended nothing can be told to anybody any more.
+    pub async fn send(&self, command: SipCommand) {
+        let _ = self.0.send(command).await;
+    }
+}
+
+/// The bound listeners.
+#[derive(Debug)]
+pub struct SipListeners {
+    udp: UdpSocket,
+    tcp: TcpListener,
+    /// Where both are bound.
+    pub address: SocketAddr,
+}
+
+impl SipListeners {
+    /// Binds UDP and TCP on one address and port. With port 0 the kernel chooses one that is free
+    /// for both.
+    ///
+    /// # Errors
+    /// The address is not ours, or the port is in use for either.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let tries = if address.port() == 0 { 16 } else { 1 };
+        let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+        for _ in 0..tries {
+            let udp = bind_udp(address)?;
+            let bound = udp.local_addr()?;
+            match TcpListener::bind(bound).await {
+                Ok(tcp) => {
+                    return Ok(Self {
+                        udp,
+                        tcp,
+                        address: bound,
+                    });
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::DGRAM,
+        Some(socket2::Protocol::UDP),
+    )?;
+    // A burst of set-ups must wait in the kernel, not be lost; the kernel caps what it grants.
+    let _ = socket.set_recv_buffer_size(4 << 20);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// Takes a new call: called on the SIP task, must only spawn.
+pub type OnInvite = Box<dyn Fn(Box<Invite>, mpsc::Receiver<Event>) + Send>;
+
+/// Everything the task needs.
+pub struct SipTask<C> {
+    /// The core.
+    pub endpoint: Endpoint,
+    /// Where SIP arrives.
+    pub listeners: SipListeners,
+    /// From call tasks.
+    pub commands: mpsc::Receiver<SipCommand>,
+    /// A current view of the credentials.
+    pub credentials: C,
+    /// Starts a call task.
+    pub on_invite: OnInvite,
+    /// False while draining.
+    pub available: watch::Receiver<bool>,
+    /// Counters.
+    pub metrics: SipMetrics,
+}
+
+const UDP_FLOW: FlowId = FlowId(0);
+
+impl<C, S> SipTask<C>
+where
+    C: Fn() -> Arc<S> + Send,
+    S: CredentialSource + Send + Sync + 'static,
+{
+    /// Runs until every [`SipHandle`] is gone.
+    pub async fn run(self) {
+        let (events, stream_events) = mpsc::channel(limits::STREAM_EVENTS_MAX);
+        let flows = FlowIds::default();
+        let acceptor = tokio::spawn(accept(self.listeners.tcp, flows.clone(), events.clone()));
+        let mut running = Running {
+            endpoint: self.endpoint,
+            udp: self.listeners.udp,
+            address: self.listeners.address,
+            writers: HashMap::new(),
+            dialogs: HashMap::new(),
+            flows,
+            stream_events_in: events,
+            on_invite: self.on_invite,
+            credentials: self.credentials,
+            metrics: self.metrics,
+        };
+        running
+            .run(self.commands, stream_events, self.available)
+            .await;
+        acceptor.abort();
+    }
+}
+
+struct Running<C> {
+    endpoint: Endpoint,
+    udp: UdpSocket,
+    address: SocketAddr,
+    /// Queues towards open stream connections.
+    writers: HashMap<FlowId, mpsc::Sender<Vec<u8>>>,
+    /// Queues towards call tasks.
+    dialogs: HashMap<DialogId, mpsc::Sender<Event>>,
+    flows: FlowIds,
+    stream_events_in: mpsc::Sender<StreamEvent>,
+    on_invite: OnInvite,
+    credentials: C,
+    metrics: SipMetrics,
+}
+
+impl<C, S> Running<C>
+where
+    C: Fn() -> Arc<S> + Send,
+    S: CredentialSource + Send + Sync + 'static,
+{
+    async fn run(
+        &mut self,
+        mut commands: mpsc::Receiver<SipCommand>,
+        mut stream_events: mpsc::Receiver<StreamEvent>,
+        mut available: watch::Receiver<bool>,
+    ) {
+        let mut datagram = vec![0u8; 65_536];
+        loop {
+            let due = self.endpoint.next_timeout().map(TokioInstant::from_std);
+            tokio::select! {
+                readable = self.udp.readable() => {
+                    if let Err(error) = readable {
+                        warn!(%error, "The SIP socket failed");
+                    }
+                    self.receive_datagrams(&mut datagram);
+                }
+                Some(event) = stream_events.recv() => self.handle_stream(event),
+                command = commands.recv() => match command {
+                    Some(command) => self.handle_command(command),
+                    None => return,
+                },
+                changed = available.changed() => {
+                    if changed.is_ok() {
+                        self.endpoint.set_available(*available.borrow());
+                    }
+                }
+                () = sleep_until(due) => self.endpoint.handle_timeout(clock::now()),
+            }
+            self.drain();
+        }
+    }
+
+    fn receive_datagrams(&mut self, buffer: &mut [u8]) {
+        for _ in 0..limits::SIP_DATAGRAMS_PER_TURN_MAX {
+            let (length, remote) = match self.udp.try_recv_from(buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // ICMP errors of earlier sends surface here; they concern one peer only.
+                Err(error) => {
+                    debug!(%error, "A SIP datagram could not be received");
+                    continue;
+                }
+            };
+            self.metrics.datagrams_received.inc();
+            let flow = Flow {
+                id: UDP_FLOW,
+                transport: Transport::Udp,
+                local: self.address,
+                remote: canonical(remote),
+            };
+            let credentials = (self.credentials)();
+            self.endpoint
+                .handle_datagram(clock::now(), flow, &buffer[..length], &*credentials);
+            self.drain();
+        }
+    }
+
+    fn handle_stream(&mut self, event: StreamEvent) {
+        match event {
+            StreamEvent::Opened { flow, writer } => {
+                self.writers.insert(flow.id, writer);
+                self.metrics.connections.set(gauge(self.writers.len()));
+            }
+            StreamEvent::Message { flow, bytes } => {
+                let credentials = (self.credentials)();
+                self.endpoint
+                    .handle_datagram(clock::now(), flow, &bytes, &*credentials);
+            }
+            StreamEvent::Closed { flow } => {
+                self.writers.remove(&flow);
+                self.metrics.connections.set(gauge(self.writers.len()));
+                self.endpoint.handle_flow_closed(clock::now(), flow);
+            }
+        }
+    }
+
+    fn handle_command(&mut self, command: SipCommand) {
+        let now = clock::now();
+        let endpoint = &mut self.endpoint;
+        let done: Result<(), CommandError> = match command {
+            SipCommand::Ring(dialog) => endpoint.ring(now, dialog),
+            SipCommand::Answer {
+                dialog,
+                sdp,
+                headers,
+            } => endpoint.answer(now, dialog, &sdp, &headers),
+            SipCommand::Refuse { dialog, refusal } => {
+                self.dialogs.remove(&dialog);
+                endpoint.refuse(now, dialog, &refusal)
+            }
+            SipCommand::AcceptReinvite { dialog, sdp } => {
+                endpoint.accept_reinvite(now, dialog, sdp.as_deref())
+            }
+            SipCommand::RefuseReinvite { dialog, refusal } => {
+                endpoint.refuse_reinvite(now, dialog, refusal.status, &refusal.reason)
+            }
+            SipCommand::Bye { dialog, reason } => {
+                self.dialogs.remove(&dialog);
+                endpoint.bye(now, dialog, Some(&reason))
+            }
+        };
+        if let Err(error) = done {
+            // CANCEL or BYE crossed the command; the call task learns it from the event.
+            debug!(%error, "A command came too late for its dialog");
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                Output::Transmit { flow, bytes } => self.transmit(&flow, bytes),
+                Output::Connect {
+                    transport,
+                    host,
+                    port,
+                    bytes,
+                } => {
+                    self.connect(transport, host, port, bytes);
+                }
+                Output::Event(event) => self.dispatch(event),
+            }
+        }
+    }
+
+    fn transmit(&mut self, flow: &Flow, bytes: Vec<u8>) {
+        if flow.transport == Transport::Udp {
+            self.metrics.datagrams_sent.inc();
+            if let Err(error) = self.udp.try_send_to(&bytes, flow.remote) {
+                // Retransmission covers it, as it covers loss on the way.
+                debug!(%error, "A SIP datagram could not be sent");
+            }
+            return;
+        }
+        let Some(writer) = self.writers.get(&flow.id) else {
+            return;
+        };
+        if writer.try_send(bytes).is_err() {
+            // Stuck or closing. Dropping our sender does not close it; its own writer gives up
+            // after STREAM_WRITE_MAX and reports the end.
+            debug!("A SIP connection does not take what is sent");
+        }
+    }
+
+    fn connect(&mut self, transport: Transport, host: String, port: u16, bytes: Vec<u8>) {
+        if transport != Transport::Tcp {
+            debug!(%transport, "No outgoing connections on this transport yet");
+            return;
+        }
+        let (id, events, local) = (
+            self.flows.next(),
+            self.stream_events_in.clone(),
+            self.address,
+        );
+        tokio::spawn(async move {
+            let opening = TcpStream::connect((host.trim_matches(['[', ']']), port));
+            let Ok(Ok(connection)) = timeout(Duration::from_secs(4), opening).await else {
+                return;
+            };
+            let Ok(remote) = connection.peer_addr() else {
+                return;
+            };
+            let flow = Flow {
+                id,
+                transport,
+                local,
+                remote: canonical(remote),
+            };
+            stream::serve(connection, flow, events, Some(bytes)).await;
+        });
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        let (dialog, is_last) = match &event {
+            Event::Invite(_) => {
+                let Event::Invite(invite) = event else { return };
+                let (events, queue) = mpsc::channel(limits::DIALOG_EVENTS_MAX);
+                self.dialogs.insert(invite.dialog, events);
+                (self.on_invite)(invite, queue);
+                return;
+            }
+            Event::Registered(_) => {
+                self.metrics.registrations_received.inc();
+                return;
+            }
+            Event::Unregistered(_) => return,
+            Event::AuthFailed {
+                source, failure, ..
+            } => {
+                AuthenticationFailed {
+                    source: *source,
+                    failure: *failure,
+                }
+                .emit(&self.metrics);
+                return;
+            }
+            Event::Cancelled { dialog, .. }
+            | Event::Bye { dialog, .. }
+            | Event::AckTimeout { dialog }
+            | Event::Terminated { dialog, .. } => (*dialog, true),
+            Event::Acked { dialog, .. }
+            | Event::Reinvite { dialog, .. }
+            | Event::ReinviteAnswered { dialog, .. }
+            | Event::Info { dialog, .. }
+            | Event::ReferRefused { dialog } => (*dialog, false),
+        };
+        let Some(queue) = self.dialogs.get(&dialog) else {
+            return;
+        };
+        let delivered = queue.try_send(event).is_ok();
+        if is_last || !delivered {
+            self.dialogs.remove(&dialog);
+        }
+        if !delivered && !is_last {
+            // Full or gone: a call that does not listen must not go on unheard.
+            warn!("A call did not take its dialog's events and is hung up");
+            let _ = self.endpoint.bye(clock::now(), dialog, None);
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, flows: FlowIds, events: mpsc::Sender<StreamEvent>) {
+    let caps = ConnectionCaps::default();
+    let Ok(local) = listener.local_addr() else {
+        return;
+    };
+    loop {
+        let (connection, remote) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Descriptors exhausted: waiting is all that helps, spinning would not.
+                warn!(%error, "A SIP connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Some(seat) = caps.admit(remote.ip()) else {
+            continue;
+        };
+        // Small messages, each awaited by somebody.
+        let _ = connection.set_nodelay(true);
+        let flow = Flow {
+            id: flows.next(),
+            transport: Transport::Tcp,
+            local,
+            remote: canonical(remote),
+        };
+        let events = events.clone();
+        tokio::spawn(async move {
+            stream::serve(connection, flow, events, None).await;
+            drop(seat);
+        });
+    }
+}
+
+async fn sleep_until(due: Option<TokioInstant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A dual-stack socket shows IPv4 peers as mapped IPv6; SIP headers and ACLs want IPv4.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+fn gauge(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}
