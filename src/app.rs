@@ -1,1 +1,0 @@
-//! Builds everything without serving; announces addresses; serves; drains.
