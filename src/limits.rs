@@ -202,4 +202,53 @@ pub const CALLS_MAX_DEFAULT: usize = 10_000;
 
 // ── api ───────────────────────────────────────────────────────────────────────────────────────
 
+/// Body of one request. The largest honest one is a preset of a few KiB; more is refused with 413.
+pub const API_BODY_BYTES_MAX: usize = 64 * 1024;
+/// One request, body included; then 503. Nothing we do takes longer than the store's two seconds.
+pub const API_REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
+/// Items of one page of a list.
+pub const PAGE_ITEMS_MAX: u32 = 100;
+/// Items of a page when the caller does not say.
+pub const PAGE_ITEMS_DEFAULT: u32 = 20;
+/// Meetings one SIP credential may list; who needs more lets it open all of the organisation.
+pub const CREDENTIAL_MEETINGS_MAX: usize = 1_000;
+/// Characters of a meeting's title and such one-line texts.
+pub const API_TEXT_CHARS_MAX: usize = 256;
+/// Connections of one HTTP listener; more are closed at once. Each costs about 20 KiB with TLS.
+pub const HTTP_CONNECTIONS_MAX: usize = 4_096;
+/// Of these, from one address: a quarter, so that none can take them all, while the people behind
+/// one proxy or office still fit.
+pub const HTTP_CONNECTIONS_PER_ADDRESS_MAX: usize = HTTP_CONNECTIONS_MAX / 4;
+/// A request's head, from the connection's start or the last response.
+pub const HTTP_HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+/// A TLS handshake.
+pub const TLS_HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+/// What is under way when the listener closes may finish in this time.
+pub const HTTP_SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// Signalling WebSockets of the process; an upgrade beyond gets 503.
+pub const SIGNAL_SOCKETS_MAX: usize = 8_192;
+/// One signalling message. An offer with many m-lines has some 20 KiB.
+pub const SIGNAL_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// From the WebSocket's opening to its `join`.
+pub const SIGNAL_JOIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// Messages a browser may send in a burst; then [`SIGNAL_MESSAGES_PER_SECOND`]. Beyond, it is
+/// told so and disconnected. A busy page sends one or two a second.
+pub const SIGNAL_MESSAGES_BURST_MAX: u32 = 60;
+/// See [`SIGNAL_MESSAGES_BURST_MAX`].
+pub const SIGNAL_MESSAGES_PER_SECOND: u32 = 20;
+/// We send a WebSocket ping this often.
+pub const SIGNAL_PING_INTERVAL: Duration = Duration::from_secs(15);
+/// Nothing at all from the browser for so long: it is gone.
+pub const SIGNAL_SILENCE_MAX: Duration = Duration::from_secs(45);
+/// One message may take so long to be written; a browser slower than that is disconnected.
+pub const SIGNAL_WRITE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Life of a participant's join token.
+pub const PARTICIPANT_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Life of the token a browser gets for coming back to its seat.
+pub const RESUME_TOKEN_LIFE: Duration = Duration::from_secs(12 * 3600);
+/// Life of an invite token, such as the first-call card's.
+pub const INVITE_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+const _: () = assert!(STORE_REPLY_MAX.as_millis() < API_REQUEST_TIME_MAX.as_millis());
+const _: () = assert!(SIGNAL_PING_INTERVAL.as_millis() * 2 < SIGNAL_SILENCE_MAX.as_millis());
+
 // ── probe ─────────────────────────────────────────────────────────────────────────────────────

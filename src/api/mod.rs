@@ -1,1 +1,149 @@
-//! HTTP: the REST API, the signalling WebSocket, health, and the admin listener.
+//! HTTP: the REST API in the shape Dyte's users know, the signalling WebSocket, the join page,
+//! health, and the admin listener. One file per noun.
+//!
+//! Every handler has the same flow: authenticate, parse into types, ask the store or the
+//! directory, and answer with a typed reply or one [`error::ApiError`].
+
+pub mod error;
+pub mod health;
+pub mod serve;
+pub mod state;
+pub mod token;
+
+mod active_session;
+mod admin;
+mod auth;
+mod body;
+mod calls;
+mod meetings;
+mod observe;
+mod participants;
+mod presets;
+mod sessions;
+mod signal_ws;
+mod sip_credentials;
+mod text;
+mod types;
+mod version;
+mod web;
+
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+
+use crate::limits::API_BODY_BYTES_MAX;
+use error::ApiError;
+
+pub use health::Readiness;
+pub use state::{ApiParts, ApiState, PublicUrls};
+
+/// What the public listeners serve: pages, REST, signalling, health.
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .nest("/v2", rest())
+        .merge(web::routes())
+        .merge(health::routes())
+        .merge(version::routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            observe::observe,
+        ))
+        .layer(DefaultBodyLimit::max(API_BODY_BYTES_MAX))
+        .with_state(state)
+}
+
+/// What the admin listener serves: metrics and health.
+pub fn admin_router(state: ApiState) -> Router {
+    Router::new()
+        .merge(admin::routes())
+        .merge(health::routes())
+        .merge(version::routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            observe::observe,
+        ))
+        .with_state(state)
+}
+
+fn rest() -> Router<ApiState> {
+    Router::new()
+        .route("/signal", get(signal_ws::open))
+        .route("/meetings", post(meetings::create).get(meetings::list))
+        .route(
+            "/meetings/{meeting}",
+            get(meetings::show).patch(meetings::change),
+        )
+        .route(
+            "/meetings/{meeting}/participants",
+            post(participants::create).get(participants::list),
+        )
+        .route(
+            "/meetings/{meeting}/participants/{participant}",
+            get(participants::show)
+                .patch(participants::change)
+                .delete(participants::remove),
+        )
+        .route(
+            "/meetings/{meeting}/participants/{participant}/token",
+            post(participants::renew_token),
+        )
+        .route(
+            "/meetings/{meeting}/active-session",
+            get(active_session::show),
+        )
+        .route(
+            "/meetings/{meeting}/active-session/kick",
+            post(active_session::kick),
+        )
+        .route(
+            "/meetings/{meeting}/active-session/kick-all",
+            post(active_session::kick_all),
+        )
+        .route(
+            "/meetings/{meeting}/active-session/mute",
+            post(active_session::mute),
+        )
+        .route(
+            "/meetings/{meeting}/active-session/mute-all",
+            post(active_session::mute_all),
+        )
+        .route("/presets", post(presets::create).get(presets::list))
+        .route(
+            "/presets/{preset}",
+            get(presets::show)
+                .patch(presets::change)
+                .delete(presets::remove),
+        )
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/{session}", get(sessions::show))
+        .route(
+            "/sessions/{session}/participants",
+            get(sessions::participants),
+        )
+        .route(
+            "/sip/credentials",
+            post(sip_credentials::create).get(sip_credentials::list),
+        )
+        .route(
+            "/sip/credentials/{credential}",
+            get(sip_credentials::show).delete(sip_credentials::remove),
+        )
+        .route("/sip/calls", get(calls::list))
+        .route("/sip/calls/{call}", get(calls::show))
+}
+
+async fn not_found() -> ApiError {
+    ApiError::not_found("path")
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::method_not_allowed()
+}

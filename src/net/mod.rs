@@ -4,3 +4,4 @@ pub mod advertise;
 pub mod batch;
 pub mod ports;
 pub mod stream;
+pub mod tls;

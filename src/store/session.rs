@@ -2,7 +2,7 @@
 //! rows follow its events.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::{Listed, Page, Store, StoreError, row};
 use crate::id::{MeetingId, OrganizationId, ParticipantId, SessionId};
@@ -28,6 +28,8 @@ pub struct StoredSession {
     pub live_participants: u32,
     /// In it at once, at most.
     pub max_concurrent_participants: u32,
+    /// Everybody's time in it, added up.
+    pub time_consumed: Duration,
     /// The process died during it; `ended_at` is the next start.
     pub interrupted: bool,
 }
@@ -48,6 +50,12 @@ pub struct SessionParticipant {
     /// When they left, if they have.
     pub left_at: Option<OffsetDateTime>,
 }
+
+/// A session's columns and the time people spent in it; `?2` is now, the end of a stay
+/// that lasts.
+const COLUMNS: &str = "sessions.*,
+    (SELECT coalesce(sum(max(0, coalesce(left_at, ?2) - joined_at)), 0)
+     FROM session_participants WHERE session_id = sessions.id) AS consumed_ns";
 
 /// Which sessions are wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -186,21 +194,31 @@ impl Store {
         self.run(Operation::Read, move |db| {
             let organization = organization.to_string();
             let meeting = filter.meeting.map(|id| id.to_string());
-            let matching = "organization_id = ?1 AND (?2 IS NULL OR meeting_id = ?2)
-                AND (?3 IS NULL OR (ended_at IS NULL) = ?3)";
+            let now = db.unix_ns();
+            // ?2 is the time now, which only the columns need.
+            let matching = "organization_id = ?1 AND ?2 IS NOT NULL
+                AND (?3 IS NULL OR meeting_id = ?3)
+                AND (?4 IS NULL OR (ended_at IS NULL) = ?4)";
             let total = db.conn.query_row(
                 &format!("SELECT count(*) FROM sessions WHERE {matching}"),
-                params![organization, meeting, filter.live],
+                params![organization, now, meeting, filter.live],
                 row::count,
             )?;
             let items = db
                 .conn
                 .prepare_cached(&format!(
-                    "SELECT * FROM sessions WHERE {matching}
-                     ORDER BY started_at DESC, id LIMIT ?4 OFFSET ?5"
+                    "SELECT {COLUMNS} FROM sessions WHERE {matching}
+                     ORDER BY started_at DESC, id LIMIT ?5 OFFSET ?6"
                 ))?
                 .query_map(
-                    params![organization, meeting, filter.live, page.limit, page.offset],
+                    params![
+                        organization,
+                        now,
+                        meeting,
+                        filter.live,
+                        page.limit,
+                        page.offset
+                    ],
                     from_row,
                 )?
                 .collect::<Result<_, _>>()?;
@@ -221,8 +239,13 @@ impl Store {
         self.run(Operation::Read, move |db| {
             Ok(db
                 .conn
-                .prepare_cached("SELECT * FROM sessions WHERE id = ?1 AND organization_id = ?2")?
-                .query_row(params![id.to_string(), organization.to_string()], from_row)
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM sessions WHERE id = ?1 AND organization_id = ?3"
+                ))?
+                .query_row(
+                    params![id.to_string(), db.unix_ns(), organization.to_string()],
+                    from_row,
+                )
                 .optional()?)
         })
         .await
@@ -296,6 +319,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
         ended_at: row::time_opt(row, "ended_at")?,
         live_participants: row.get("live_participants")?,
         max_concurrent_participants: row.get("max_concurrent_participants")?,
+        time_consumed: Duration::nanoseconds(row.get("consumed_ns")?),
         interrupted: row.get("interrupted")?,
     })
 }

@@ -1,0 +1,200 @@
+//! `/v2/meetings/{id}/participants`: who may join, each with a token.
+
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::auth::Caller;
+use super::body::{Body, id};
+use super::error::ApiError;
+use super::state::ApiState;
+use super::token::Claims;
+use super::types::{Created, Paged, Paging, Success, Time};
+use super::{meetings, text};
+use crate::id::{OrganizationId, ParticipantId};
+use crate::store::participant::{ParticipantChange, ParticipantDraft, StoredParticipant};
+use crate::store::preset::PRESET_PARTICIPANT;
+
+/// A participant as replies show it.
+#[derive(Serialize)]
+pub(super) struct ParticipantView {
+    id: ParticipantId,
+    name: String,
+    picture: Option<String>,
+    custom_participant_id: Option<String>,
+    preset_name: String,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl From<StoredParticipant> for ParticipantView {
+    fn from(stored: StoredParticipant) -> Self {
+        Self {
+            id: stored.id,
+            name: stored.name,
+            picture: stored.picture,
+            custom_participant_id: stored.custom_participant_id,
+            preset_name: stored.preset_name,
+            created_at: stored.created_at.into(),
+            updated_at: stored.updated_at.into(),
+        }
+    }
+}
+
+/// A participant with the token that opens the meeting.
+#[derive(Serialize)]
+pub(super) struct Invited {
+    #[serde(flatten)]
+    participant: ParticipantView,
+    token: String,
+    /// Ours: a page that joins with the token.
+    join_url: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ParticipantBody {
+    name: Option<String>,
+    picture: Option<String>,
+    preset_name: Option<String>,
+    custom_participant_id: Option<String>,
+}
+
+pub(super) async fn create(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(meeting): Path<String>,
+    Body(body): Body<ParticipantBody>,
+) -> Result<Created<Invited>, ApiError> {
+    let meeting = meetings::find(&state, caller.organization, &meeting).await?;
+    let preset_name = body
+        .preset_name
+        .unwrap_or_else(|| PRESET_PARTICIPANT.to_owned());
+    known_preset(&state, caller.organization, &preset_name).await?;
+    let draft = ParticipantDraft {
+        name: text::display_name(&body.name.unwrap_or_default()),
+        picture: text::picture(body.picture)?,
+        preset_name,
+        custom_participant_id: text::line_opt("custom_participant_id", body.custom_participant_id)?,
+    };
+    let participant = state.store().create_participant(meeting.id, draft).await?;
+    let token = token(&state, caller.organization, &participant)?;
+    Ok(Created(Invited {
+        join_url: state.urls().join_url(&token),
+        token,
+        participant: participant.into(),
+    }))
+}
+
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(meeting): Path<String>,
+    Paging(page): Paging,
+) -> Result<Paged<ParticipantView>, ApiError> {
+    let meeting = meetings::find(&state, caller.organization, &meeting).await?;
+    let listed = state.store().participants(meeting.id, page).await?;
+    Ok(Paged::of(page, listed, ParticipantView::from))
+}
+
+pub(super) async fn show(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path((meeting, participant)): Path<(String, String)>,
+) -> Result<Success<ParticipantView>, ApiError> {
+    let found = find(&state, caller.organization, &meeting, &participant).await?;
+    Ok(Success(found.into()))
+}
+
+pub(super) async fn change(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path((meeting, participant)): Path<(String, String)>,
+    Body(body): Body<ParticipantBody>,
+) -> Result<Success<ParticipantView>, ApiError> {
+    let meeting = meetings::find(&state, caller.organization, &meeting).await?;
+    if let Some(preset_name) = &body.preset_name {
+        known_preset(&state, caller.organization, preset_name).await?;
+    }
+    let change = ParticipantChange {
+        name: body.name.as_deref().map(text::display_name),
+        picture: text::picture(body.picture)?,
+        preset_name: body.preset_name,
+        custom_participant_id: text::line_opt("custom_participant_id", body.custom_participant_id)?,
+    };
+    let changed = state
+        .store()
+        .update_participant(meeting.id, id("participant", &participant)?, change)
+        .await?;
+    let changed = changed.ok_or_else(|| ApiError::not_found("participant"))?;
+    Ok(Success(changed.into()))
+}
+
+/// Removes the participant; tokens made for it open nothing from now on. Who is in a session is
+/// removed from it by `active-session/kick`.
+pub(super) async fn remove(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path((meeting, participant)): Path<(String, String)>,
+) -> Result<Success<ParticipantView>, ApiError> {
+    let found = find(&state, caller.organization, &meeting, &participant).await?;
+    let removed = state
+        .store()
+        .delete_participant(found.meeting, found.id)
+        .await?;
+    if !removed {
+        return Err(ApiError::not_found("participant"));
+    }
+    Ok(Success(found.into()))
+}
+
+pub(super) async fn renew_token(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path((meeting, participant)): Path<(String, String)>,
+) -> Result<Success<Value>, ApiError> {
+    let found = find(&state, caller.organization, &meeting, &participant).await?;
+    let token = token(&state, caller.organization, &found)?;
+    Ok(Success(json!({ "token": token })))
+}
+
+async fn find(
+    state: &ApiState,
+    organization: OrganizationId,
+    meeting: &str,
+    participant: &str,
+) -> Result<StoredParticipant, ApiError> {
+    let meeting = meetings::find(state, organization, meeting).await?;
+    state
+        .store()
+        .participant(meeting.id, id("participant", participant)?)
+        .await?
+        .ok_or_else(|| ApiError::not_found("participant"))
+}
+
+async fn known_preset(
+    state: &ApiState,
+    organization: OrganizationId,
+    name: &str,
+) -> Result<(), ApiError> {
+    match state.store().preset(organization, name).await? {
+        Some(_) => Ok(()),
+        None => Err(ApiError::unprocessable(
+            "unknown_preset",
+            "preset_name names no preset of this organisation",
+        )),
+    }
+}
+
+fn token(
+    state: &ApiState,
+    organization: OrganizationId,
+    participant: &StoredParticipant,
+) -> Result<String, ApiError> {
+    state
+        .tokens()
+        .mint(&Claims::participant(organization, participant))
+        .map_err(|error| {
+            tracing::error!(%error, "no token for a participant");
+            ApiError::internal()
+        })
+}

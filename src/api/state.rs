@@ -1,0 +1,125 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
+
+use super::health::Readiness;
+use super::token::TokenKey;
+use crate::id::MeetingId;
+use crate::limits::SIGNAL_SOCKETS_MAX;
+use crate::run::directory::Directory;
+use crate::store::Store;
+use crate::telemetry::metric::Metrics;
+
+/// How the world reaches this server; put into replies and links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrls {
+    /// Where people join: `https://host[:port]`, or http; no slash at the end.
+    pub join_base: String,
+    /// Host and, if it is not 5060, port that phones dial: `host[:port]`.
+    pub sip_host: String,
+}
+
+impl PublicUrls {
+    /// The link that lets its holder join. The token stands in the fragment, which browsers keep
+    /// to themselves.
+    pub fn join_url(&self, token: &str) -> String {
+        format!("{}/join#token={token}", self.join_base)
+    }
+
+    /// What a phone dials to join.
+    pub fn sip_uri(&self, meeting: MeetingId) -> String {
+        format!("sip:{meeting}@{}", self.sip_host)
+    }
+}
+
+/// What an [`ApiState`] is made of.
+pub struct ApiParts {
+    /// What is kept.
+    pub store: Store,
+    /// What is live.
+    pub directory: Directory,
+    /// Where figures go.
+    pub metrics: Metrics,
+    /// Where figures are read from.
+    pub registry: Arc<Registry>,
+    /// Whether new calls are welcome.
+    pub readiness: Readiness,
+    /// How the world reaches us.
+    pub urls: PublicUrls,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: ApiParts,
+    tokens: TokenKey,
+    signal_sockets: Arc<Semaphore>,
+}
+
+impl ApiState {
+    /// Of these parts; join tokens are signed with the store's secret.
+    pub fn new(parts: ApiParts) -> Self {
+        let tokens = TokenKey::new(&parts.store.settings().token_secret);
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                tokens,
+                signal_sockets: Arc::new(Semaphore::new(SIGNAL_SOCKETS_MAX)),
+            }),
+        }
+    }
+
+    /// What is kept.
+    pub fn store(&self) -> &Store {
+        &self.inner.parts.store
+    }
+
+    /// What is live.
+    pub fn directory(&self) -> &Directory {
+        &self.inner.parts.directory
+    }
+
+    /// Where figures go.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.parts.metrics
+    }
+
+    /// Where figures are read from.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.parts.registry
+    }
+
+    /// Whether new calls are welcome.
+    pub fn readiness(&self) -> &Readiness {
+        &self.inner.parts.readiness
+    }
+
+    /// How the world reaches us.
+    pub fn urls(&self) -> &PublicUrls {
+        &self.inner.parts.urls
+    }
+
+    /// Signs and checks join tokens.
+    pub fn tokens(&self) -> &TokenKey {
+        &self.inner.tokens
+    }
+
+    /// One permit for each signalling WebSocket.
+    pub(super) fn signal_sockets(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.inner.signal_sockets)
+    }
+}
+
+impl FromRef<ApiState> for Store {
+    fn from_ref(state: &ApiState) -> Self {
+        state.store().clone()
+    }
+}
