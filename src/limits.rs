@@ -193,6 +193,9 @@ pub const SIP_COMMANDS_MAX: usize = 1_024;
 /// the event is lost for the call, which is then hung up.
 pub const DIALOG_EVENTS_MAX: usize = 32;
 
+/// How long the BYEs of a shutdown may take: a round trip, and a few retransmissions.
+pub const HANG_UP_WAIT_MAX: Duration = Duration::from_secs(3);
+
 /// Datagrams the SIP task takes before it looks at its other inputs again.
 pub const SIP_DATAGRAMS_PER_TURN_MAX: usize = 64;
 

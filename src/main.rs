@@ -4,8 +4,14 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
+use ringbridge::app::App;
 use ringbridge::config::{Config, EXIT_USAGE, Raw};
+use ringbridge::run::shutdown;
 use ringbridge::telemetry::{event, log};
+
+/// Threads for signalling, HTTP and calls; media has threads of its own. Two, so that one slow
+/// request never holds up SIP.
+const CONTROL_THREADS: usize = 2;
 
 fn main() -> ExitCode {
     let matches = match command().try_get_matches() {
@@ -94,8 +100,30 @@ fn serve(matches: &ArgMatches) -> ExitCode {
     for note in config.notes() {
         event::ConfigNoted { note: &note }.emit();
     }
-    eprintln!("ringbridge: this build has no server yet");
-    ExitCode::FAILURE
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("control")
+        .worker_threads(CONTROL_THREADS)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("ringbridge: cannot start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(async {
+        let app = match App::build(config).await {
+            Ok(app) => app,
+            Err(error) => {
+                eprintln!("ringbridge: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        say(&format!("{}\n", app.first_call()));
+        app.serve(shutdown::requested()).await;
+        ExitCode::SUCCESS
+    })
 }
 
 fn version() -> ExitCode {

@@ -1,32 +1,34 @@
 //! Builds everything without serving; announces addresses; serves; drains.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::time::timeout;
-use tracing::{info, warn};
+use tokio::sync::{mpsc, watch};
 
+mod card;
 mod first_call;
+mod serve;
 
 pub use first_call::FirstCall;
 
-use crate::call::end::EndReason;
+use crate::api::{ApiParts, ApiState, Readiness};
 use crate::config::Config;
+use crate::config::profile::Peer;
 use crate::net::advertise::{Advertise, routed_source};
 use crate::net::ports::PortPool;
+use crate::net::tls::{TlsAcceptor, TlsError};
 use crate::run::call_task::{self, CallContext};
 use crate::run::calls::Calls;
 use crate::run::clock;
 use crate::run::directory::{Directory, StartError as MediaStartError, WorkerConfig};
-use crate::run::sip_task::{SipHandle, SipListeners, SipTask};
+use crate::run::sip_task::{OnInvite, SipCommand, SipHandle, SipListeners, SipTask};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
-use crate::store::{DEFAULT_REALM, OpenError, Store, StoreClock, StoreOptions};
+use crate::sip::flow::Flow;
+use crate::store::{CredentialBook, DEFAULT_REALM, OpenError, Store, StoreClock, StoreOptions};
 use crate::telemetry::metric::Metrics;
 
 /// Why the server could not start; each names what the operator must change.
@@ -50,7 +52,7 @@ pub enum StartError {
     Media(#[from] MediaStartError),
     /// The HTTPS certificate.
     #[error("cannot use the HTTPS certificate: {0}")]
-    Certificate(String),
+    Certificate(#[from] TlsError),
     /// The first-call card.
     #[error("cannot write {path}: {source}")]
     Card {
@@ -88,4 +90,225 @@ impl fmt::Display for Addresses {
         }
         Ok(())
     }
+}
+
+/// Everything bound and built, nothing served yet.
+pub struct App {
+    config: Arc<Config>,
+    context: Arc<CallContext>,
+    sip: SipTask<CredentialsNow>,
+    available: watch::Sender<bool>,
+    api: ApiState,
+    http: TcpListener,
+    https: Option<(TcpListener, TlsAcceptor)>,
+    admin: TcpListener,
+    addresses: Addresses,
+    card: FirstCall,
+}
+
+/// The credentials as they stand at each request.
+type CredentialsNow = Box<dyn Fn() -> Arc<CredentialBook> + Send>;
+
+impl App {
+    /// Opens the store, starts the workers, binds every listener and writes the first-call card.
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`StartError`]; what was bound is released.
+    pub async fn build(config: Config) -> Result<Self, StartError> {
+        let config = Arc::new(config);
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let options = StoreOptions {
+            realm: DEFAULT_REALM.to_owned(),
+            clock: StoreClock {
+                unix_ns: clock::unix_ns,
+                now: clock::now,
+            },
+            metrics: metrics.store.clone(),
+        };
+        let store = Store::open(&config.data_dir, options)?;
+        let advertise = Advertise::new(config.public_addresses.clone());
+        let listeners = SipListeners::bind(config.sip)
+            .await
+            .map_err(listen("sip", config.sip))?;
+        let http = bind("http", config.http).await?;
+        let https = match config.https {
+            Some(address) => Some(bind("https", address).await?),
+            None => None,
+        };
+        let admin = bind("admin", config.admin).await?;
+        let directory = Directory::start(WorkerConfig {
+            workers: config.workers,
+            webrtc_bind: config.media_address,
+            webrtc_port: config.webrtc_port,
+            candidate_addresses: advertise.candidates(config.media_address),
+            opus_bitrate_bps: config.opus.bitrate_bps,
+            opus_complexity: config.opus.complexity,
+            metrics: metrics.media.clone(),
+            ..WorkerConfig::loopback()
+        })?;
+        let addresses = Addresses {
+            sip: listeners.address,
+            http: local(&http),
+            https: https.as_ref().map(local),
+            admin: local(&admin),
+            webrtc: directory
+                .workers()
+                .iter()
+                .map(|worker| worker.webrtc_addr)
+                .collect(),
+        };
+        let https = match https {
+            Some(listener) => {
+                let names = advertise.candidates(addresses.http.ip());
+                Some((listener, tls_acceptor(&config, &names)?))
+            }
+            None => None,
+        };
+        let (sip_handle, commands) = SipHandle::new();
+        let context = Arc::new(CallContext {
+            ports: PortPool::new(
+                config.media_address,
+                config.rtp_ports.low,
+                config.rtp_ports.high,
+            ),
+            calls: Calls::new(config.limits.calls_max),
+            sip: sip_handle,
+            metrics: metrics.sip.clone(),
+            store: store.clone(),
+            directory: directory.clone(),
+            advertise: advertise.clone(),
+            config: Arc::clone(&config),
+        });
+        let (available, is_available) = watch::channel(true);
+        let urls = card::urls(&advertise, &addresses);
+        let api = ApiState::new(ApiParts {
+            readiness: readiness(&context, &available),
+            registry: Arc::new(registry),
+            store: store.clone(),
+            directory,
+            metrics: metrics.clone(),
+            urls,
+        });
+        let card = card::write(&config.data_dir, &api, &addresses)?;
+        let sip = sip_task(&context, listeners, commands, is_available);
+        Ok(Self {
+            config,
+            context,
+            sip,
+            available,
+            api,
+            http,
+            https,
+            admin,
+            addresses,
+            card,
+        })
+    }
+
+    /// Where everything is bound.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// What a newcomer needs.
+    pub fn first_call(&self) -> &FirstCall {
+        &self.card
+    }
+}
+
+fn sip_task(
+    context: &Arc<CallContext>,
+    listeners: SipListeners,
+    commands: mpsc::Receiver<SipCommand>,
+    available: watch::Receiver<bool>,
+) -> SipTask<CredentialsNow> {
+    let realm = context.store.settings().realm.clone();
+    let config = endpoint_config(&context.config, realm, context.advertise.clone());
+    let spawn_into = Arc::clone(context);
+    let on_invite: OnInvite = Box::new(move |invite, events| {
+        tokio::spawn(call_task::run(Arc::clone(&spawn_into), invite, events));
+    });
+    let store = context.store.clone();
+    SipTask {
+        endpoint: Endpoint::new(config, rand::random(), rand::random()),
+        listeners,
+        commands,
+        credentials: Box::new(move || store.credentials()),
+        on_invite,
+        available,
+        metrics: context.metrics.clone(),
+    }
+}
+
+fn endpoint_config(config: &Config, realm: String, advertise: Advertise) -> EndpointConfig {
+    let algorithms = config.sip_algorithms.clone();
+    let (trunks, challenges) = (config.profiles.clone(), config.profiles.clone());
+    let told = move |flow: &Flow| {
+        let remote = flow.remote.ip();
+        let routed = routed_source(remote).unwrap_or(remote);
+        let host = match advertise.toward(remote, routed) {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("[{v6}]"),
+        };
+        (host, flow.local.port())
+    };
+    EndpointConfig {
+        algorithms: Box::new(move |flow| {
+            let peer = Peer {
+                source: flow.remote.ip(),
+                user_agent: None,
+                username: None,
+            };
+            challenges.choose(&peer).algorithms(&algorithms).to_vec()
+        }),
+        trunk: Box::new(move |source| trunks.trusted(source).map(str::to_owned)),
+        ..EndpointConfig::new(realm, Box::new(told))
+    }
+}
+
+fn readiness(context: &Arc<CallContext>, available: &watch::Sender<bool>) -> Readiness {
+    let (directory, store) = (context.directory.clone(), context.store.clone());
+    let (ports, available) = (context.ports.clone(), available.subscribe());
+    Readiness {
+        // A listener that cannot be bound keeps the process from starting.
+        listeners: Box::new(|| Ok(())),
+        workers: Box::new(move || directory.workers()),
+        store: Box::new(move || {
+            let store = store.clone();
+            Box::pin(async move { store.is_writable().await.map_err(|error| error.to_string()) })
+        }),
+        rtp_ports_free: Box::new(move || ports.free().unwrap_or(usize::MAX)),
+        draining: Box::new(move || !*available.borrow()),
+        store_checked: Default::default(),
+    }
+}
+
+fn tls_acceptor(config: &Config, addresses: &[IpAddr]) -> Result<TlsAcceptor, TlsError> {
+    const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+    match &config.https_certificate {
+        Some((certificate, key)) => TlsAcceptor::from_files(certificate, key, PROTOCOLS),
+        None => TlsAcceptor::self_signed(&config.data_dir, addresses, PROTOCOLS),
+    }
+}
+
+async fn bind(purpose: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(listen(purpose, address))
+}
+
+fn listen(purpose: &'static str, address: SocketAddr) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::Listen {
+        purpose,
+        address,
+        source,
+    }
+}
+
+fn local(listener: &TcpListener) -> SocketAddr {
+    listener
+        .local_addr()
+        .expect("a bound listener has an address")
 }

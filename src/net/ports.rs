@@ -77,6 +77,8 @@ pub enum ReserveError {
 /// The process's RTP ports.
 #[derive(Debug, Clone)]
 pub struct PortPool {
+    /// Specific, or unspecified for any address of the peer's family.
+    bind: IpAddr,
     shared: Arc<Mutex<Pool>>,
 }
 
@@ -92,8 +94,8 @@ struct Pool {
 }
 
 impl PortPool {
-    /// Pairs whose even ports lie in `low..=high`; `0, 0` lets the kernel choose.
-    pub fn new(low: u16, high: u16) -> Self {
+    /// Pairs on `bind` whose even ports lie in `low..=high`; `0, 0` lets the kernel choose.
+    pub fn new(bind: IpAddr, low: u16, high: u16) -> Self {
         let range = (low != 0).then_some((low, high));
         let first_even = low.saturating_add(low % 2);
         let free = range
@@ -106,20 +108,20 @@ impl PortPool {
             in_use: 0,
         };
         Self {
+            bind,
             shared: Arc::new(Mutex::new(pool)),
         }
     }
 
-    /// Binds a free pair on the wildcard address of the family of `advertised`.
+    /// Binds a free pair for a peer that is told `advertised`.
     ///
     /// # Errors
     /// See [`ReserveError`].
     pub fn reserve(&self, advertised: IpAddr) -> Result<RtpSockets, ReserveError> {
-        let ip = match advertised {
-            IpAddr::V4(v4) if v4.is_loopback() => advertised,
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(v6) if v6.is_loopback() => advertised,
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        let ip = match (self.bind, advertised) {
+            (bind, _) if !bind.is_unspecified() => bind,
+            (_, IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            (_, IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         let mut pool = self.lock();
         let Some((low, high)) = pool.range else {
@@ -256,7 +258,7 @@ mod tests {
     #[test]
     fn a_full_range_is_refused_by_name_and_a_released_pair_drains_before_it_serves_again() {
         let (low, high) = small_range();
-        let pool = PortPool::new(low, high);
+        let pool = PortPool::new(LOCALHOST, low, high);
         assert_eq!(pool.free(), Some(2));
         let first = pool.reserve(LOCALHOST).unwrap();
         let second = pool.reserve(LOCALHOST).unwrap();
@@ -297,7 +299,7 @@ mod tests {
 
     #[test]
     fn the_kernel_chooses_when_the_range_is_zero() {
-        let pool = PortPool::new(0, 0);
+        let pool = PortPool::new(LOCALHOST, 0, 0);
         let pair = pool.reserve(LOCALHOST).unwrap();
         assert_eq!(
             pair.rtcp.local_addr().unwrap().port(),

@@ -219,7 +219,7 @@ impl CallTask {
                     }
                 }
                 Output::Ended(record) => {
-                    self.keep(*record).await;
+                    keep(&self.context, *record).await;
                     return true;
                 }
             }
@@ -347,12 +347,12 @@ impl CallTask {
             None => self.call.hang_up(clock::now(), EndReason::WorkerFailed),
         }
     }
+}
 
-    async fn keep(&self, record: CallRecord) {
-        CallEnded { record: &record }.emit(&self.context.metrics);
-        if let Err(error) = self.context.store.record_call(record).await {
-            warn!(%error, "A call record could not be stored");
-        }
+async fn keep(context: &CallContext, record: CallRecord) {
+    CallEnded { record: &record }.emit(&context.metrics);
+    if let Err(error) = context.store.record_call(record).await {
+        warn!(%error, "A call record could not be stored");
     }
 }
 

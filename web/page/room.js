@@ -103,14 +103,6 @@ export class Room {
     self.on('mediaPermissionError', ({ kind, error }) => {
       if (!byId('room').hidden) this.#notice(deviceWords(error, kind));
     });
-    self.on('mutedByServer', ({ muted }) => {
-      this.#selfTile?.update();
-      this.#notice(
-        muted
-          ? { title: 'You were muted', text: 'Someone who runs this meeting muted you. The others do not hear you until you are unmuted there.', lasting: true }
-          : undefined,
-      );
-    });
     joined.on('participantJoined', (p) => this.#add(p));
     joined.on('participantLeft', (p) => this.#remove(p));
     joined.on('participantUpdate', (p) => this.#tiles.get(p.id)?.update());
@@ -214,7 +206,7 @@ export class Room {
         text: 'Trying to get back in. You do not have to do anything.',
         lasting: true,
       });
-    } else if (text === 'Connected' && this.#lasting && !this.#meeting.self.mutedByServer) {
+    } else if (text === 'Connected' && this.#lasting) {
       this.#notice(undefined);
     }
   }

@@ -55,10 +55,9 @@ export class Tile {
     this.#avatar.replaceChildren(isPhone ? icon('phone') : initials(name));
     this.#avatar.style.setProperty('--hue', String(hue(name)));
     this.node.dataset.hold = String(p.onHold ?? false);
-    const muted = !p.audioEnabled || Boolean(p.mutedByServer);
-    this.node.dataset.muted = String(muted);
-    this.bars.toggleAttribute('hidden', muted);
-    this.muted.toggleAttribute('hidden', !muted);
+    this.node.dataset.muted = String(!p.audioEnabled);
+    this.bars.toggleAttribute('hidden', !p.audioEnabled);
+    this.muted.toggleAttribute('hidden', p.audioEnabled);
     this.#status.textContent = statusText(p, isPhone);
     this.#showChips(isPhone, p.onHold);
     this.#showVideo(p.videoEnabled ? p.videoTrack : undefined);

@@ -27,10 +27,8 @@ import { readToken } from './token.js';
 const RECONNECT_DELAYS_MS = [0, 500, 1000, 2000, 4000, 8000, 8000, 15000, 15000, 30000, 30000];
 /** How long WebRTC may say "disconnected" before everything is set up anew. */
 const MEDIA_GRACE_MS = 6000;
-/** How long an echo of our own muting may be under way. */
-const MUTE_ECHO_MS = 800;
 /** Server codes after which another attempt may succeed by itself. */
-const PASSING = new Set(['overloaded', 'draining', 'internal', 'shutdown', 'connection_lost']);
+const PASSING = new Set(['overloaded', 'draining', 'unavailable', 'internal', 'busy', 'timeout', 'shutdown', 'connection_lost']);
 /** The server's `bye` reasons that are final, and the state each leads to. */
 const FINAL_BYES = { left: 'left', kicked: 'kicked', replaced: 'replaced', session_ended: 'ended' };
 
@@ -52,7 +50,6 @@ export class RingbridgeClient {
   /** @type {MediaConnection | undefined} */
   #media;
   #mediaTimer = 0;
-  #muteTimer = 0;
   #wake = () => {};
   #attempt = 0;
 
@@ -146,7 +143,6 @@ export class RingbridgeClient {
     this.#resumeToken = joined.resume_token;
     this.self.id = joined.participant.id;
     this.self.name = joined.participant.name;
-    this.self.setMutedByServer(false);
     this.meta.update(joined);
     this.#openMedia(signal);
     signal.on('message', (message) => this.#handle(message));
@@ -189,8 +185,9 @@ export class RingbridgeClient {
         this.participants.joined.setTracks(this.#remoteTracks);
         break;
       case 'participant_updated':
-        if (message.participant.id === this.self.id) this.#ownView(message.participant);
-        else this.participants.joined.put(message.participant);
+        if (message.participant.id !== this.self.id) {
+          this.participants.joined.put(message.participant);
+        }
         break;
       case 'participant_left':
         this.participants.joined.remove(message.participant_id);
@@ -212,21 +209,6 @@ export class RingbridgeClient {
         break;
       default:
       // A newer server may say more than we know.
-    }
-  }
-
-  /**
-   * How the others see us. The server may have muted us; an echo of our own switch that crossed
-   * the next switch says so too, so it is believed only when it lasts.
-   */
-  #ownView(view) {
-    const muted = view.sources?.microphone?.muted ?? false;
-    clearTimeout(this.#muteTimer);
-    if (!muted) this.self.setMutedByServer(false);
-    else if (this.self.audioEnabled) {
-      this.#muteTimer = setTimeout(() => {
-        if (this.self.audioEnabled) this.self.setMutedByServer(true);
-      }, MUTE_ECHO_MS);
     }
   }
 
@@ -300,7 +282,6 @@ export class RingbridgeClient {
 
   #closeConnections() {
     clearTimeout(this.#mediaTimer);
-    clearTimeout(this.#muteTimer);
     this.#signal?.close();
     this.#media?.close();
     this.#signal = undefined;

@@ -1,0 +1,91 @@
+//! Serves what was built, and drains.
+
+use std::future::Future;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::App;
+use crate::api;
+use crate::call::end::EndReason;
+use crate::limits::HANG_UP_WAIT_MAX;
+use crate::run::history;
+use crate::telemetry::event::{Draining, Listening, Stopped};
+
+impl App {
+    /// Serves until `stop` resolves, then drains: new calls are refused with 503, `/readyz` and
+    /// OPTIONS say so, calls in progress may go on for the configured time and are then hung up.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        self.announce();
+        let Self {
+            config,
+            context,
+            sip,
+            available,
+            api,
+            http,
+            https,
+            admin,
+            ..
+        } = self;
+        let sip = tokio::spawn(sip.run());
+        if let Some(events) = context.directory.take_events() {
+            tokio::spawn(history::follow(context.store.clone(), events));
+        }
+        let (close_http, closing) = watch::channel(false);
+        let mut servers = JoinSet::new();
+        let listen = |listener, tls, router| {
+            api::serve::serve(
+                listener,
+                tls,
+                router,
+                api.metrics().http.clone(),
+                closing.clone(),
+            )
+        };
+        servers.spawn(listen(http, None, api::router(api.clone())));
+        if let Some((listener, tls)) = https {
+            servers.spawn(listen(listener, Some(tls), api::router(api.clone())));
+        }
+        servers.spawn(listen(admin, None, api::admin_router(api.clone())));
+
+        stop.await;
+
+        let calls = context.calls.count();
+        Draining {
+            calls,
+            timeout: config.drain_timeout,
+        }
+        .emit();
+        available.send_replace(false);
+        let drained = timeout(config.drain_timeout, context.calls.wait_until_none())
+            .await
+            .is_ok();
+        let calls_ended = if drained { 0 } else { context.calls.count() };
+        if !drained {
+            context.calls.hang_up_all(EndReason::Shutdown);
+            // BYE and its answer take a round trip; a phone that is gone must not hold us up.
+            let _ = timeout(HANG_UP_WAIT_MAX, context.calls.wait_until_none()).await;
+        }
+        context.directory.clone().shutdown().await;
+        close_http.send_replace(true);
+        while servers.join_next().await.is_some() {}
+        sip.abort();
+        Stopped { calls_ended }.emit();
+    }
+
+    fn announce(&self) {
+        let addresses = self.addresses();
+        let listening = |listener, address| Listening { listener, address }.emit();
+        listening("sip", addresses.sip);
+        listening("http", addresses.http);
+        if let Some(https) = addresses.https {
+            listening("https", https);
+        }
+        listening("admin", addresses.admin);
+        for webrtc in &addresses.webrtc {
+            listening("webrtc", *webrtc);
+        }
+    }
+}
