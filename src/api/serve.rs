@@ -1,10 +1,8 @@
 //! HTTP listeners, plain and TLS: bounded connections, handshakes that hold up nobody, a
 //! graceful end.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -22,6 +20,7 @@ use crate::limits::{
     HTTP_CONNECTIONS_MAX, HTTP_CONNECTIONS_PER_ADDRESS_MAX, HTTP_HEAD_TIME_MAX,
     HTTP_SHUTDOWN_GRACE, TLS_HANDSHAKE_TIME_MAX,
 };
+use crate::net::seats::{ConnectionSeat, ConnectionSeats};
 use crate::net::tls::TlsAcceptor;
 use crate::telemetry::metric::http::HttpMetrics;
 
@@ -44,7 +43,7 @@ pub async fn serve(
         metrics,
         shutdown: shutdown.clone(),
     };
-    let seats = Seats::default();
+    let seats = ConnectionSeats::new(HTTP_CONNECTIONS_MAX, HTTP_CONNECTIONS_PER_ADDRESS_MAX);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -98,7 +97,7 @@ struct Door {
 }
 
 impl Door {
-    async fn attend(self, stream: TcpStream, peer: SocketAddr, _seat: Seat) {
+    async fn attend(self, stream: TcpStream, peer: SocketAddr, _seat: ConnectionSeat) {
         self.metrics.connections.inc();
         let connections = self.metrics.connections.clone();
         // Small replies leave at once; without it only latency suffers, so a refusal is no error.
@@ -142,77 +141,5 @@ impl Door {
         if let Err(error) = result {
             tracing::debug!(%error, "an HTTP connection ended early");
         }
-    }
-}
-
-/// How many connections there are, in all and by address.
-#[derive(Debug, Clone, Default)]
-struct Seats {
-    taken: Arc<Mutex<Taken>>,
-}
-
-#[derive(Debug, Default)]
-struct Taken {
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-/// One connection's place; dropping it frees it.
-struct Seat {
-    seats: Seats,
-    address: IpAddr,
-}
-
-impl Seats {
-    fn take(&self, address: IpAddr) -> Option<Seat> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_address = taken.by_address.get(&address).copied().unwrap_or(0);
-        if taken.total >= HTTP_CONNECTIONS_MAX || of_address >= HTTP_CONNECTIONS_PER_ADDRESS_MAX {
-            return None;
-        }
-        taken.total += 1;
-        taken.by_address.insert(address, of_address + 1);
-        Some(Seat {
-            seats: self.clone(),
-            address,
-        })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut taken = self
-            .seats
-            .taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        taken.total -= 1;
-        let left = taken.by_address.get(&self.address).copied().unwrap_or(0);
-        if left <= 1 {
-            taken.by_address.remove(&self.address);
-        } else {
-            taken.by_address.insert(self.address, left - 1);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_cannot_take_all_connections_and_a_closed_one_is_free_again() {
-        let seats = Seats::default();
-        let greedy = IpAddr::from([192, 0, 2, 1]);
-        let mut held: Vec<_> = (0..HTTP_CONNECTIONS_PER_ADDRESS_MAX)
-            .map(|_| seats.take(greedy).unwrap())
-            .collect();
-        assert!(seats.take(greedy).is_none());
-        assert!(seats.take(IpAddr::from([192, 0, 2, 2])).is_some());
-        held.pop();
-        assert!(seats.take(greedy).is_some());
-        held.clear();
-        let taken = seats.taken.lock().unwrap();
-        assert_eq!((taken.total, taken.by_address.len()), (0, 0));
     }
 }

@@ -3,5 +3,6 @@
 pub mod advertise;
 pub mod batch;
 pub mod ports;
+pub mod seats;
 pub mod stream;
 pub mod tls;

@@ -1,9 +1,7 @@
 //! SIP over stream connections (TCP, and TLS once accepted): framing in, a bounded queue out.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -52,55 +50,6 @@ impl FlowIds {
     /// A fresh one.
     pub fn next(&self) -> FlowId {
         FlowId(self.0.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-/// How many connections there are, in all and from one address.
-#[derive(Debug, Clone, Default)]
-pub struct ConnectionCaps(Arc<Mutex<Counts>>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-impl ConnectionCaps {
-    /// A seat for a connection from `address`, given back on drop; `None` when there is none left.
-    pub fn admit(&self, address: IpAddr) -> Option<ConnectionSeat> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let from_address = counts.by_address.get(&address).copied().unwrap_or(0);
-        if counts.total >= limits::STREAM_CONNECTIONS_MAX
-            || from_address >= limits::STREAM_CONNECTIONS_PER_ADDRESS_MAX
-        {
-            return None;
-        }
-        counts.total += 1;
-        counts.by_address.insert(address, from_address + 1);
-        Some(ConnectionSeat {
-            caps: self.clone(),
-            address,
-        })
-    }
-}
-
-/// One admitted connection.
-#[derive(Debug)]
-pub struct ConnectionSeat {
-    caps: ConnectionCaps,
-    address: IpAddr,
-}
-
-impl Drop for ConnectionSeat {
-    fn drop(&mut self) {
-        let mut counts = self.caps.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.total -= 1;
-        if let Some(count) = counts.by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.by_address.remove(&self.address);
-            }
-        }
     }
 }
 

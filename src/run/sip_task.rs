@@ -14,7 +14,8 @@ use tokio::time::{Instant as TokioInstant, timeout};
 use tracing::{debug, warn};
 
 use crate::limits;
-use crate::net::stream::{self, ConnectionCaps, FlowIds, StreamEvent};
+use crate::net::seats::ConnectionSeats;
+use crate::net::stream::{self, FlowIds, StreamEvent};
 use crate::run::clock;
 use crate::sip::auth::CredentialSource;
 use crate::sip::endpoint::{CommandError, DialogId, Endpoint, Event, Invite, Output, Refusal};
@@ -426,7 +427,10 @@ where
 }
 
 async fn accept(listener: TcpListener, flows: FlowIds, events: mpsc::Sender<StreamEvent>) {
-    let caps = ConnectionCaps::default();
+    let seats = ConnectionSeats::new(
+        limits::STREAM_CONNECTIONS_MAX,
+        limits::STREAM_CONNECTIONS_PER_ADDRESS_MAX,
+    );
     let Ok(local) = listener.local_addr() else {
         return;
     };
@@ -440,7 +444,7 @@ async fn accept(listener: TcpListener, flows: FlowIds, events: mpsc::Sender<Stre
                 continue;
             }
         };
-        let Some(seat) = caps.admit(remote.ip()) else {
+        let Some(seat) = seats.take(remote.ip()) else {
             continue;
         };
         // Small messages, each awaited by somebody.
