@@ -114,6 +114,12 @@ impl TlsAcceptor {
     }
 }
 
+/// Makes our cryptography the process's, for dependencies that ask rustls for its default. Once at
+/// start; later calls change nothing.
+pub fn install_provider() {
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// The process's cryptography, named here because two providers are compiled in by dependencies
 /// and rustls would not choose.
 fn provider() -> Arc<CryptoProvider> {
