@@ -121,7 +121,7 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let service = AddExtension::new(self.router, ConnectInfo(peer));
-        let mut builder = Builder::new(TokioExecutor::new());
+        let mut builder = Builder::new(TokioExecutor::new()).http1_only();
         builder
             .http1()
             .timer(TokioTimer::new())

@@ -286,7 +286,9 @@ fn readiness(context: &Arc<CallContext>, available: &watch::Sender<bool>) -> Rea
 }
 
 fn tls_acceptor(config: &Config, addresses: &[IpAddr]) -> Result<TlsAcceptor, TlsError> {
-    const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+    // No HTTP/2: nobody here needs it, and each connection stays one request at a time, which is
+    // what the listeners' caps count.
+    const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
     match &config.https_certificate {
         Some((certificate, key)) => TlsAcceptor::from_files(certificate, key, PROTOCOLS),
         None => TlsAcceptor::self_signed(&config.data_dir, addresses, PROTOCOLS),
