@@ -80,7 +80,8 @@ impl RtpPorts {
 
     /// Legs that fit (each takes an RTP and an RTCP port); `None` where the kernel chooses.
     pub fn pairs(self) -> Option<usize> {
-        (self != Self::ANY).then(|| (usize::from(self.high - self.low) + 1) / 2)
+        let ports = usize::from(self.high - self.low) + 1;
+        (self != Self::ANY).then_some(ports / 2)
     }
 }
 

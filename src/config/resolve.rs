@@ -313,10 +313,22 @@ mod tests {
     fn the_defaults_are_the_ones_the_readme_promises() {
         let config = resolve(&[]).unwrap();
         assert_eq!(config.data_dir, PathBuf::from("./ringbridge-data"));
-        assert_eq!(config.sip, "0.0.0.0:5060".parse().unwrap());
-        assert_eq!(config.http, "0.0.0.0:8080".parse().unwrap());
-        assert_eq!(config.https, Some("0.0.0.0:8443".parse().unwrap()));
-        assert_eq!(config.admin, "127.0.0.1:9090".parse().unwrap());
+        assert_eq!(
+            config.sip,
+            "0.0.0.0:5060".parse::<std::net::SocketAddr>().unwrap()
+        );
+        assert_eq!(
+            config.http,
+            "0.0.0.0:8080".parse::<std::net::SocketAddr>().unwrap()
+        );
+        assert_eq!(
+            config.https,
+            Some("0.0.0.0:8443".parse::<std::net::SocketAddr>().unwrap())
+        );
+        assert_eq!(
+            config.admin,
+            "127.0.0.1:9090".parse::<std::net::SocketAddr>().unwrap()
+        );
         assert_eq!(config.media_address, config.sip.ip());
         assert_eq!(config.rtp_ports.pairs(), Some(5_000));
         assert_eq!(config.sip_algorithms, [DigestAlgorithm::Md5]);

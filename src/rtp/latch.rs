@@ -237,7 +237,7 @@ mod tests {
         }
 
         fn sends_to(&self, destination: &str) -> bool {
-            self.latch.destination() == destination.parse().unwrap()
+            self.latch.destination() == destination.parse::<SocketAddr>().unwrap()
         }
     }
 

@@ -1,4 +1,5 @@
-//! Cuts SIP messages out of a byte stream (RFC 3261 §18.3) and answers keep-alives (RFC 5626 §3.5.1).
+//! Cuts SIP messages out of a byte stream (RFC 3261 §18.3) and answers keep-alives
+//! (RFC 5626 §3.5.1).
 //!
 //! Not for WebSocket, where one frame is one message.
 

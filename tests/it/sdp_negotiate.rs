@@ -41,7 +41,10 @@ fn a_late_offer_is_settled_by_the_answer_in_the_ack() {
     let settled = accept_answer(&ours, &theirs, &local()).unwrap();
     assert_eq!(settled.media.codec, PhoneCodec::Pcmu);
     assert_eq!(settled.media.dtmf_payload_type, Some(101));
-    assert_eq!(settled.media.remote_rtp, "192.0.2.1:24580".parse().unwrap());
+    assert_eq!(
+        settled.media.remote_rtp,
+        "192.0.2.1:24580".parse::<std::net::SocketAddr>().unwrap()
+    );
     assert!(settled.sdp.is_empty());
     assert!(settled.media.may_send && settled.media.may_receive && !settled.hold);
 }
@@ -142,7 +145,12 @@ fn bombs_are_refused_before_they_cost_anything() {
 fn the_family_of_the_offer_is_known_before_answering() {
     let offered = sdp("m=audio 7078 RTP/AVP 0\nc=IN IP6 2001:db8::7\n");
     let address = offered_rtp_address(&offered).unwrap();
-    assert_eq!(address, "[2001:db8::7]:7078".parse().unwrap());
+    assert_eq!(
+        address,
+        "[2001:db8::7]:7078"
+            .parse::<std::net::SocketAddr>()
+            .unwrap()
+    );
     assert_eq!(offered_rtp_address(b"no"), None);
 }
 

@@ -179,7 +179,7 @@ mod tests {
                     m=video 0 RTP/AVP 96\r\nc=IN IP4 9.9.9.9\r\n";
         assert_eq!(
             read(text.as_bytes()).unwrap().rtp,
-            "[::1]:9".parse().unwrap()
+            "[::1]:9".parse::<SocketAddr>().unwrap()
         );
     }
 }
