@@ -127,9 +127,9 @@ export class Lobby {
       this.#meter?.stop();
       this.#meter = audio && new LevelMeter(audio);
       this.#heard = false;
+      if (audio) this.notice(undefined);
+      byId('preview-meter-text').textContent = audio ? 'Say something' : 'Your microphone is off';
     }
-    if (audio) this.notice(undefined);
-    byId('preview-meter-text').textContent = audio ? 'Say something' : 'Your microphone is off';
   }
 
   #animate() {

@@ -3,7 +3,7 @@ import { announce, byId, el, setIcon } from './dom.js';
 import { fitTiles } from './grid.js';
 import { Playback } from './playback.js';
 import { ScreenTile, Tile } from './tile.js';
-import { deviceWords } from './words.js';
+import { deviceWords, lossWords } from './words.js';
 
 /** Meters move this often: smooth to the eye, cheap with fifty tiles. */
 const METER_INTERVAL_MS = 50;
@@ -103,6 +103,14 @@ export class Room {
     self.on('mediaPermissionError', ({ kind, error }) => {
       if (!byId('room').hidden) this.#notice(deviceWords(error, kind));
     });
+    self.on('mutedByServer', ({ muted }) => {
+      this.#selfTile?.update();
+      this.#notice(
+        muted
+          ? { title: 'You were muted', text: 'Someone who runs this meeting muted you. The others do not hear you until you are unmuted there.', lasting: true }
+          : undefined,
+      );
+    });
     joined.on('participantJoined', (p) => this.#add(p));
     joined.on('participantLeft', (p) => this.#remove(p));
     joined.on('participantUpdate', (p) => this.#tiles.get(p.id)?.update());
@@ -116,7 +124,7 @@ export class Room {
       this.#tiles.get(participant.id)?.showKey(digit);
       announce(`${participant.name} pressed ${digit}`);
     });
-    meta.on('socketConnectionUpdate', () => this.#showConnection());
+    meta.on('socketConnectionUpdate', ({ reason }) => this.#showConnection(reason));
     meta.on('mediaConnectionUpdate', ({ state }) => {
       this.#mediaState = state;
       this.#showConnection();
@@ -190,7 +198,8 @@ export class Room {
     share.querySelector('.control-label').textContent = self.screenShareEnabled ? 'Stop sharing' : 'Share';
   }
 
-  #showConnection() {
+  /** @param {import('../sdk/client.js').LossReason} [lost] */
+  #showConnection(lost) {
     const pill = byId('connection');
     const { roomState } = this.#meeting;
     let text = 'Connected';
@@ -201,12 +210,8 @@ export class Room {
     if (pill.textContent !== text) pill.textContent = text;
     if (roomState === 'reconnecting') {
       this.#mediaState = 'new';
-      this.#notice({
-        title: 'The connection to the server was lost',
-        text: 'Trying to get back in. You do not have to do anything.',
-        lasting: true,
-      });
-    } else if (text === 'Connected' && this.#lasting) {
+      this.#notice({ ...lossWords(lost), lasting: true });
+    } else if (text === 'Connected' && this.#lasting && !this.#meeting.self.mutedByServer) {
       this.#notice(undefined);
     }
   }

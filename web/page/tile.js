@@ -55,9 +55,10 @@ export class Tile {
     this.#avatar.replaceChildren(isPhone ? icon('phone') : initials(name));
     this.#avatar.style.setProperty('--hue', String(hue(name)));
     this.node.dataset.hold = String(p.onHold ?? false);
-    this.node.dataset.muted = String(!p.audioEnabled);
-    this.bars.toggleAttribute('hidden', !p.audioEnabled);
-    this.muted.toggleAttribute('hidden', p.audioEnabled);
+    const muted = !p.audioEnabled || Boolean(p.mutedByServer);
+    this.node.dataset.muted = String(muted);
+    this.bars.toggleAttribute('hidden', muted);
+    this.muted.toggleAttribute('hidden', !muted);
     this.#status.textContent = statusText(p, isPhone);
     this.#showChips(isPhone, p.onHold);
     this.#showVideo(p.videoEnabled ? p.videoTrack : undefined);
@@ -67,7 +68,7 @@ export class Tile {
   /** Redraws the meter; called many times a second. */
   tick() {
     const p = this.#participant;
-    const live = p.audioEnabled ? Math.max(this.#meter?.read() ?? 0, p.audioLevel ?? 0) : 0;
+    const live = p.audioEnabled && !p.mutedByServer ? Math.max(this.#meter?.read() ?? 0, p.audioLevel ?? 0) : 0;
     // Up at once, down slowly: what the eye expects of a meter.
     const level = Math.max(live, this.#shownLevel * 0.85 - 0.01);
     if (Math.abs(level - this.#shownLevel) < 0.004) return;

@@ -38,6 +38,20 @@ export function deviceWords(error, kind) {
   }
 }
 
+/** While the page tries to get back in by itself. @returns {Words} */
+export function lossWords(reason) {
+  if (reason === 'media') {
+    return {
+      title: 'Sound and video do not get through',
+      text: `${HOST} answers, but its media does not arrive. Trying again. If this goes on, a firewall may block UDP between you and the server.`,
+    };
+  }
+  return {
+    title: 'The connection to the server was lost',
+    text: 'Trying to get back in. You do not have to do anything.',
+  };
+}
+
 /** Why one could not get in, or is no longer in. @returns {Words} */
 export function endWords(state, error) {
   switch (state) {
@@ -66,27 +80,20 @@ export function refusalWords(error) {
       return { title: 'This link is incomplete', text: 'The part after “#token=” is missing. Open the whole link from your invitation.', bad: true };
     case 'token_malformed':
     case 'token_invalid':
-    case 'invalid_token':
-    case 'unauthorized':
+    case 'unknown_preset':
       return { title: 'This link is not valid', text: 'It may have been cut off when it was copied, or belong to another server. Ask for a new invitation.', bad: true };
     case 'token_expired':
-    case 'expired_token':
       return { title: 'This link has expired', text: 'Invitations are valid for a limited time. Ask for a new one.', bad: true };
-    case 'meeting_not_found':
     case 'unknown_meeting':
-    case 'not_found':
       return { title: 'This meeting no longer exists', text: 'Ask the person who invited you for a new link.', bad: true };
     case 'meeting_inactive':
       return { title: 'This meeting is closed', text: 'It is not open for joining at the moment.', bad: true };
     case 'meeting_full':
-    case 'full':
       return { title: 'The meeting is full', text: 'Wait until someone leaves, then try again.', action: 'Try again', bad: true };
-    case 'forbidden':
-      return { title: 'You may not join this meeting', text: 'Ask the person who invited you.', bad: true };
+    case 'participant_removed':
+      return { title: 'Your invitation was withdrawn', text: 'Ask the person who invited you for a new one.', bad: true };
     case 'overloaded':
     case 'draining':
-    case 'unavailable':
-    case 'busy':
       return { title: 'The server is busy', text: 'It takes no new people right now. Try again in a moment.', action: 'Try again', bad: true };
     case 'browser_unsupported':
       return { title: 'This browser cannot join', text: 'It has no WebRTC. Use a current Chrome, Edge, Firefox or Safari.', bad: true };

@@ -23,12 +23,16 @@ import { readToken } from './token.js';
  *   | 'replaced' | 'rejected' | 'failed' | 'disconnected'} RoomState
  */
 
+/** What was lost first. @typedef {'signalling' | 'media' | 'negotiation' | 'server'} LossReason */
+
 /** Pauses before the attempts to reconnect, in milliseconds; then it is given up. */
 const RECONNECT_DELAYS_MS = [0, 500, 1000, 2000, 4000, 8000, 8000, 15000, 15000, 30000, 30000];
 /** How long WebRTC may say "disconnected" before everything is set up anew. */
 const MEDIA_GRACE_MS = 6000;
+/** How long an echo of our own muting may be under way. */
+const MUTE_ECHO_MS = 800;
 /** Server codes after which another attempt may succeed by itself. */
-const PASSING = new Set(['overloaded', 'draining', 'unavailable', 'internal', 'busy', 'timeout', 'shutdown', 'connection_lost']);
+const PASSING = new Set(['overloaded', 'draining', 'internal', 'shutdown', 'connection_lost']);
 /** The server's `bye` reasons that are final, and the state each leads to. */
 const FINAL_BYES = { left: 'left', kicked: 'kicked', replaced: 'replaced', session_ended: 'ended' };
 
@@ -50,8 +54,12 @@ export class RingbridgeClient {
   /** @type {MediaConnection | undefined} */
   #media;
   #mediaTimer = 0;
+  #muteTimer = 0;
   #wake = () => {};
+  /** Attempts to reconnect since media was last connected. */
   #attempt = 0;
+  /** @type {LossReason | undefined} */
+  #lossReason;
 
   /**
    * Reads the token and prepares; touches no network. Devices asked for in `defaults` are opened in
@@ -143,12 +151,12 @@ export class RingbridgeClient {
     this.#resumeToken = joined.resume_token;
     this.self.id = joined.participant.id;
     this.self.name = joined.participant.name;
+    this.self.setMutedByServer(false);
     this.meta.update(joined);
     this.#openMedia(signal);
     signal.on('message', (message) => this.#handle(message));
-    signal.on('close', () => this.#lost('signalling closed'));
+    signal.on('close', () => this.#lost('signalling'));
     this.#setState('joined');
-    this.#attempt = 0;
     this.participants.joined.replaceAll(joined.participants);
     this.self.emit('roomJoined', { reconnected });
   }
@@ -163,7 +171,7 @@ export class RingbridgeClient {
     media.on('state', (state) => this.#mediaState(state));
     media.on('failure', (error) => {
       console.error('ringbridge: a session description was refused', error);
-      this.#lost('negotiation failed');
+      this.#lost('negotiation');
     });
     media.start().then(() => {
       for (const source of ['microphone', 'camera', 'screen']) this.#sendSource(source);
@@ -185,9 +193,8 @@ export class RingbridgeClient {
         this.participants.joined.setTracks(this.#remoteTracks);
         break;
       case 'participant_updated':
-        if (message.participant.id !== this.self.id) {
-          this.participants.joined.put(message.participant);
-        }
+        if (message.participant.id === this.self.id) this.#ownView(message.participant);
+        else this.participants.joined.put(message.participant);
         break;
       case 'participant_left':
         this.participants.joined.remove(message.participant_id);
@@ -205,10 +212,25 @@ export class RingbridgeClient {
         break;
       case 'bye':
         if (FINAL_BYES[message.reason]) this.#end(FINAL_BYES[message.reason]);
-        else this.#lost(`the server said bye: ${message.reason}`);
+        else this.#lost('server');
         break;
       default:
       // A newer server may say more than we know.
+    }
+  }
+
+  /**
+   * How the others see us. The server may have muted us; an echo of our own switch that crossed
+   * the next switch says so too, so it is believed only when it lasts.
+   */
+  #ownView(view) {
+    const muted = view.sources?.microphone?.muted ?? false;
+    clearTimeout(this.#muteTimer);
+    if (!muted) this.self.setMutedByServer(false);
+    else if (this.self.audioEnabled) {
+      this.#muteTimer = setTimeout(() => {
+        if (this.self.audioEnabled) this.self.setMutedByServer(true);
+      }, MUTE_ECHO_MS);
     }
   }
 
@@ -225,29 +247,34 @@ export class RingbridgeClient {
   #mediaState(state) {
     clearTimeout(this.#mediaTimer);
     this.meta.emit('mediaConnectionUpdate', { state });
-    if (state === 'failed') this.#lost('media failed');
+    // Only now is all well again: a server that can be joined but not heard is not.
+    if (state === 'connected') this.#attempt = 0;
+    if (state === 'failed') this.#lost('media');
     if (state === 'disconnected') {
-      this.#mediaTimer = setTimeout(() => this.#lost('media disconnected'), MEDIA_GRACE_MS);
+      this.#mediaTimer = setTimeout(() => this.#lost('media'), MEDIA_GRACE_MS);
     }
   }
 
-  /** The connection is gone for a reason that may pass: start over with the resume token. */
+  /**
+   * The connection is gone for a reason that may pass: start over with the resume token.
+   *
+   * @param {LossReason} reason
+   */
   #lost(reason) {
     if (this.roomState !== 'joined') return;
     console.info(`ringbridge: reconnecting (${reason})`);
     this.#closeConnections();
     this.participants.joined.setTracks([]);
+    this.#lossReason = reason;
     this.#setState('reconnecting');
     this.#reconnect();
   }
 
   async #reconnect() {
-    for (const [attempt, delay] of RECONNECT_DELAYS_MS.entries()) {
-      this.#attempt = attempt + 1;
-      this.meta.emit('socketConnectionUpdate', {
-        state: 'reconnecting',
-        reconnectionAttempt: this.#attempt,
-      });
+    while (this.#attempt < RECONNECT_DELAYS_MS.length) {
+      const delay = RECONNECT_DELAYS_MS[this.#attempt];
+      this.#attempt += 1;
+      this.#emitConnection('reconnecting');
       // Up to a third more, so that a restarted server is not met by everyone at once.
       await this.#pause(delay * (1 + Math.random() / 3));
       if (this.roomState !== 'reconnecting') return;
@@ -282,6 +309,7 @@ export class RingbridgeClient {
 
   #closeConnections() {
     clearTimeout(this.#mediaTimer);
+    clearTimeout(this.#muteTimer);
     this.#signal?.close();
     this.#media?.close();
     this.#signal = undefined;
@@ -293,6 +321,7 @@ export class RingbridgeClient {
   #end(state, error) {
     this.#closeConnections();
     this.#resumeToken = undefined;
+    this.#attempt = 0;
     this.#setState(state);
     this.#wake();
     this.participants.joined.clear();
@@ -302,9 +331,14 @@ export class RingbridgeClient {
   #setState(state) {
     this.self.roomState = state;
     const socket = { connecting: 'connecting', joined: 'connected', reconnecting: 'reconnecting' }[state];
+    this.#emitConnection(socket ?? 'disconnected');
+  }
+
+  #emitConnection(state) {
     this.meta.emit('socketConnectionUpdate', {
-      state: socket ?? 'disconnected',
+      state,
       reconnectionAttempt: this.#attempt,
+      reason: this.#lossReason,
     });
   }
 }
@@ -312,7 +346,7 @@ export class RingbridgeClient {
 /**
  * Facts about the meeting.
  *
- * Events: `socketConnectionUpdate` ({state, reconnectionAttempt}), `mediaConnectionUpdate` ({state}),
+ * Events: `socketConnectionUpdate` ({state, reconnectionAttempt, reason}), `mediaConnectionUpdate` ({state}),
  * `serverError` ({code, message}).
  */
 class Meta extends Emitter {

@@ -11,7 +11,7 @@ const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainCon
  *
  * Events: `roomJoined` ({reconnected}), `roomLeft` ({state}), `audioUpdate`, `videoUpdate`,
  * `screenShareUpdate`, `mediaPermissionError` ({kind: 'audio'|'video'|'screenshare', error}),
- * `deviceListUpdate`, and, for the client, `sourceChanged` (Source).
+ * `deviceListUpdate`, `mutedByServer` ({muted}), and, for the client, `sourceChanged` (Source).
  */
 export class Self extends Emitter {
   /** @type {Map<Source, MediaStreamTrack>} */
@@ -27,11 +27,20 @@ export class Self extends Emitter {
     this.id = undefined;
     this.name = name;
     this.roomState = 'init';
+    /** Someone with the permission, or the API, silenced our microphone at the server. */
+    this.mutedByServer = false;
     navigator.mediaDevices?.addEventListener?.('devicechange', () => this.emit('deviceListUpdate'));
   }
 
   get userId() {
     return this.id;
+  }
+
+  /** For the client. @param {boolean} muted */
+  setMutedByServer(muted) {
+    if (this.mutedByServer === muted) return;
+    this.mutedByServer = muted;
+    this.emit('mutedByServer', { muted });
   }
 
   /** @param {string} name takes effect at the next join */
