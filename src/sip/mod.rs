@@ -3,12 +3,24 @@
 //! [`endpoint`] is the only public door. This module knows nothing of meetings (invariant A3).
 
 pub mod flow;
-pub mod uri;
+pub mod timer;
 
 pub mod header;
+pub mod headers;
+pub mod message;
+pub mod normalise;
+pub mod reply;
+pub mod uri;
 
 pub mod framing;
 
 pub mod auth;
+
+pub mod transaction;
+
+pub mod dialog;
+pub mod session_timer;
+
+pub mod registrar;
 
 pub mod endpoint;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::sip::auth::DigestAlgorithm;
 use crate::sip::flow::Flow;
+pub use crate::sip::registrar::RegistrationExpires;
 
 /// Host and port that we name in Contact and Via for a flow: what the peer can reach us at.
 pub type Advertise = Box<dyn Fn(&Flow) -> (String, u16) + Send>;
@@ -39,17 +40,6 @@ pub struct EndpointConfig {
     pub registration_expires: RegistrationExpires,
     /// Seconds in `Retry-After` of 503.
     pub retry_after: Duration,
-}
-
-/// Bounds of a registration's lifetime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RegistrationExpires {
-    /// Asked for less (but not zero): 423 with Min-Expires.
-    pub min: Duration,
-    /// Asked for nothing.
-    pub default: Duration,
-    /// Asked for more: this much is granted.
-    pub max: Duration,
 }
 
 impl EndpointConfig {

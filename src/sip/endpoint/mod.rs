@@ -1,43 +1,124 @@
 //! The SIP endpoint: the only public door of this module.
 //!
 //! Feed it datagrams, closed flows and time; command it by dialog; drain it with
-//! [`Endpoint::poll_output`] until `None` after each.
+//! [`Endpoint::poll_output`] until `None` after each. It opens no socket, reads no clock, draws no
+//! randomness of its own, writes no log: what an operator should know leaves as an [`Event`] or
+//! stands in [`Counters`].
+//!
+//! | File | What |
+//! |---|---|
+//! | `request` | what becomes of a request: transactions first, then dialogs, then the rest |
+//! | `invite` | INVITE outside a dialog, CANCEL, ACK |
+//! | `in_dialog` | BYE, re-INVITE, UPDATE, INFO and their like |
+//! | `outgoing` | our own requests and the responses to them |
+//! | `command` | what the owner of a call may ask |
+//! | `admission` | who may come in: trunks and digest; REGISTER |
 
+mod admission;
+mod body;
+mod call;
+mod command;
 mod config;
+mod counters;
 mod event;
+mod identity;
+mod in_dialog;
+mod invite;
+mod outgoing;
+mod request;
+mod table;
+mod token;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
+use bytes::Bytes;
+
 pub use config::{Advertise, AlgorithmTable, EndpointConfig, RegistrationExpires, TrunkTable};
+pub use counters::Counters;
 pub use event::{
     CallerIdentity, CommandError, DialogId, Event, Info, Invite, OfferMethod, Output, Refusal,
     Registration, TerminationCause,
 };
 
-use crate::sip::auth::CredentialSource;
+use call::Call;
+use table::{Deadlines, Owner, ServerMachine, TransactionId, Transactions};
+use token::Tokens;
+
+use crate::sip::auth::{Authenticator, CredentialSource};
 use crate::sip::flow::{Flow, FlowId};
+use crate::sip::message::Message;
+use crate::sip::normalise::Framing;
+use crate::sip::registrar::Registrar;
+use crate::sip::transaction::Action;
+
+/// Methods we answer with more than a refusal.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+/// Extensions we support.
+const SUPPORTED: &str = "timer";
 
 /// Transactions, dialogs, digest and registrations of all SIP listeners.
 #[derive(Debug)]
 pub struct Endpoint {
-    #[expect(dead_code)]
+    // given
     config: EndpointConfig,
+    // owned
+    auth: Authenticator,
+    registrar: Registrar,
+    tokens: Tokens,
+    transactions: Transactions,
+    calls: HashMap<DialogId, Call>,
+    next_dialog: u64,
+    deadlines: Deadlines,
     outputs: VecDeque<Output>,
     available: bool,
+    counters: Counters,
+    // derived
+    /// By Call-ID and our tag.
+    by_dialog: HashMap<(String, String), DialogId>,
+    /// By Call-ID, the peer's tag and CSeq of the INVITE: finds merged requests.
+    by_invite: HashMap<(String, String, u32), DialogId>,
 }
 
 impl Endpoint {
     /// A new endpoint. `secret` keys nonces and tags and must be new at each start; `rng_seed`
     /// makes tags and branches differ between starts.
     pub fn new(config: EndpointConfig, secret: [u8; 32], rng_seed: u64) -> Self {
-        let _ = (secret, rng_seed);
         Self {
+            auth: Authenticator::new(
+                config.realm.clone(),
+                secret,
+                config.nonce_ttl,
+                config.auth_failures_max,
+            ),
+            registrar: Registrar::new(config.registration_expires),
+            tokens: Tokens::new(&secret, rng_seed),
             config,
+            transactions: Transactions::default(),
+            calls: HashMap::new(),
+            next_dialog: 0,
+            deadlines: Deadlines::default(),
             outputs: VecDeque::new(),
             available: true,
+            counters: Counters::default(),
+            by_dialog: HashMap::new(),
+            by_invite: HashMap::new(),
         }
     }
+
+    // ── look ──────────────────────────────────────────────────────────────────────────────────
+
+    /// What was received, sent and refused since the start.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            transactions: self.transactions.len(),
+            dialogs: self.calls.len(),
+            bindings: self.registrar.len(),
+            ..self.counters
+        }
+    }
+
+    // ── feed ──────────────────────────────────────────────────────────────────────────────────
 
     /// Takes one whole SIP message: a UDP datagram, or what `framing` cut from a stream.
     pub fn handle_datagram(
@@ -47,22 +128,71 @@ impl Endpoint {
         bytes: &[u8],
         credentials: &dyn CredentialSource,
     ) {
-        let _ = (now, flow, bytes, credentials);
+        let framing = match flow.transport.is_stream() {
+            true => Framing::Stream,
+            false => Framing::Packet,
+        };
+        match Message::parse(bytes, framing) {
+            Message::Request(request) => {
+                self.counters.requests += 1;
+                self.handle_request(now, flow, *request, credentials);
+            }
+            Message::Response(response) => {
+                self.counters.responses += 1;
+                self.handle_response(now, flow, *response);
+            }
+            Message::Unacceptable(unacceptable) => {
+                self.counters.malformed += 1;
+                self.refuse_unacceptable(flow, &unacceptable);
+            }
+            Message::Noise => self.counters.noise += 1,
+        }
     }
 
-    /// A stream connection has closed.
+    /// A stream connection has closed. Its dialogs live on: their next request opens a new one.
     pub fn handle_flow_closed(&mut self, now: Instant, flow: FlowId) {
-        let _ = (now, flow);
+        let _ = now;
+        for call in self.calls.values_mut() {
+            call.is_flow_gone |= call.flow.id == flow && call.flow.transport.is_reliable();
+        }
     }
 
     /// Time has passed; call it at [`Endpoint::next_timeout`].
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        while let Some(owner) = self.deadlines.take_due(now) {
+            match owner {
+                Owner::Server(id) => {
+                    match self
+                        .transactions
+                        .server_mut(id)
+                        .map(|server| &mut server.machine)
+                    {
+                        Some(ServerMachine::Invite(machine)) => machine.handle_timeout(now),
+                        Some(ServerMachine::NonInvite(machine)) => machine.handle_timeout(now),
+                        None => {}
+                    }
+                    self.drain_server(id);
+                }
+                Owner::Client(id) => {
+                    if let Some(client) = self.transactions.client_mut(id) {
+                        client.machine.handle_timeout(now);
+                    }
+                    self.drain_client(now, id);
+                }
+                Owner::Call(id) => self.handle_call_timeout(now, id),
+            }
+        }
+        for change in self.registrar.handle_timeout(now) {
+            self.emit_registration(change);
+        }
     }
+
+    // ── drain ─────────────────────────────────────────────────────────────────────────────────
 
     /// The earliest deadline.
     pub fn next_timeout(&self) -> Option<Instant> {
-        None
+        let deadlines = [self.deadlines.next(), self.registrar.next_timeout()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The next thing to do.
@@ -70,96 +200,87 @@ impl Endpoint {
         self.outputs.pop_front()
     }
 
-    /// Whether new calls are taken; if not, OPTIONS and new INVITEs get 503 with Retry-After.
-    pub fn set_available(&mut self, available: bool) {
-        self.available = available;
+    // ── plumbing ──────────────────────────────────────────────────────────────────────────────
+
+    fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
     }
 
-    /// Sends 180.
-    pub fn ring(&mut self, now: Instant, dialog: DialogId) -> Result<(), CommandError> {
-        let _ = (now, dialog);
-        Err(CommandError::UnknownDialog)
+    fn transmit(&mut self, flow: Flow, bytes: &Bytes) {
+        self.outputs.push_back(Output::Transmit {
+            flow,
+            bytes: bytes.to_vec(),
+        });
     }
 
-    /// Sends 183 with a session description: early media.
-    pub fn progress(
-        &mut self,
-        now: Instant,
-        dialog: DialogId,
-        sdp: &str,
-    ) -> Result<(), CommandError> {
-        let _ = (now, dialog, sdp);
-        Err(CommandError::UnknownDialog)
+    /// Does what a server transaction wants, and notes its next deadline.
+    fn drain_server(&mut self, id: TransactionId) {
+        let Some(server) = self.transactions.server_mut(id) else {
+            return;
+        };
+        let flow = server.flow;
+        let mut is_done = false;
+        let mut sends = Vec::new();
+        let next = loop {
+            let (action, next) = match &mut server.machine {
+                ServerMachine::Invite(machine) => (machine.poll_action(), machine.next_timeout()),
+                ServerMachine::NonInvite(machine) => {
+                    (machine.poll_action(), machine.next_timeout())
+                }
+            };
+            match action {
+                Some(Action::Send(bytes)) => sends.push(bytes),
+                // The refusal's ACK never came: the caller is gone, and so was the call.
+                Some(Action::TimedOut) => {}
+                Some(Action::Terminated) => is_done = true,
+                None => break next,
+            }
+        };
+        for bytes in sends {
+            self.transmit(flow, &bytes);
+        }
+        if is_done {
+            self.transactions.remove_server(id);
+            self.deadlines.set(Owner::Server(id), None);
+        } else {
+            self.deadlines.set(Owner::Server(id), next);
+        }
     }
 
-    /// Sends 200 with a session description (the answer, or our offer where the INVITE had none)
-    /// and further headers, and repeats it until its ACK.
-    pub fn answer(
-        &mut self,
-        now: Instant,
-        dialog: DialogId,
-        sdp: &str,
-        headers: &[(String, String)],
-    ) -> Result<(), CommandError> {
-        let _ = (now, dialog, sdp, headers);
-        Err(CommandError::UnknownDialog)
+    /// Notes a call's next deadline: last step of whatever touched its timers.
+    fn settle(&mut self, id: DialogId) {
+        let next = self.calls.get(&id).and_then(|call| call.timers.next());
+        self.deadlines.set(Owner::Call(id), next);
     }
 
-    /// Refuses an INVITE not yet answered; nothing follows for the dialog.
-    pub fn refuse(
-        &mut self,
-        now: Instant,
-        dialog: DialogId,
-        refusal: &Refusal,
-    ) -> Result<(), CommandError> {
-        let _ = (now, dialog, refusal);
-        Err(CommandError::UnknownDialog)
+    fn insert_call(&mut self, id: DialogId, call: Call) {
+        let dialog = &call.dialog;
+        let key = (dialog.call_id().to_owned(), dialog.local_tag().to_owned());
+        self.by_dialog.insert(key, id);
+        let key = (
+            dialog.call_id().to_owned(),
+            dialog.remote_tag().to_owned(),
+            call.invite_cseq,
+        );
+        self.by_invite.insert(key, id);
+        self.calls.insert(id, call);
     }
 
-    /// Hangs up an answered call (before its ACK: as soon as that is allowed); nothing follows for
-    /// the dialog. `reason` is the value of the Reason header: `Q.850;cause=16`.
-    pub fn bye(
-        &mut self,
-        now: Instant,
-        dialog: DialogId,
-        reason: Option<&str>,
-    ) -> Result<(), CommandError> {
-        let _ = (now, dialog, reason);
-        Err(CommandError::UnknownDialog)
-    }
-
-    /// Answers a re-INVITE or UPDATE with 200; without description only where the request had
-    /// none.
-    pub fn accept_reinvite(
-        &mut self,
-        now: Instant,
-        dialog: DialogId,
-        sdp: Option<&str>,
-    ) -> Result<(), CommandError> {
-        let _ = (now, dialog, sdp);
-        Err(CommandError::UnknownDialog)
-    }
-
-    /// Refuses a re-INVITE or UPDATE; the call goes on as it was (RFC 3261 §14.2).
-    pub fn refuse_reinvite(
-        &mut self,
-        now: Instant,
-        dialog: DialogId,
-        status: u16,
-        reason: &str,
-    ) -> Result<(), CommandError> {
-        let _ = (now, dialog, status, reason);
-        Err(CommandError::UnknownDialog)
-    }
-
-    /// Sends a re-INVITE with a new offer; its answer comes as [`Event::ReinviteAnswered`].
-    pub fn reinvite(
-        &mut self,
-        now: Instant,
-        dialog: DialogId,
-        sdp: &str,
-    ) -> Result<(), CommandError> {
-        let _ = (now, dialog, sdp);
-        Err(CommandError::UnknownDialog)
+    fn remove_call(&mut self, id: DialogId) {
+        let Some(call) = self.calls.remove(&id) else {
+            return;
+        };
+        self.deadlines.set(Owner::Call(id), None);
+        let dialog = &call.dialog;
+        self.by_dialog
+            .remove(&(dialog.call_id().to_owned(), dialog.local_tag().to_owned()));
+        let key = (
+            dialog.call_id().to_owned(),
+            dialog.remote_tag().to_owned(),
+            call.invite_cseq,
+        );
+        if self.by_invite.get(&key) == Some(&id) {
+            self.by_invite.remove(&key);
+        }
     }
 }

@@ -1,0 +1,342 @@
+//! Bytes to lines to headers: compact names, folding, comma lists, white space before the colon,
+//! LF alone, bytes that are not UTF-8.
+//!
+//! What is tolerated here is tolerated because phones do it or RFC 4475 says it is legal. Faults do
+//! not stop the reading: the request at fault is still answered, from the headers it has.
+
+use crate::limits::{SIP_HEAD_BYTES_MAX, SIP_HEADER_FIELDS_MAX};
+
+use super::header::{parse_decimal, split_list};
+use super::headers::Headers;
+use super::message::Malformed;
+
+/// A message in lines.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    /// The first line.
+    pub start: String,
+    /// Headers, names canonical, list items apart.
+    pub headers: Headers,
+    /// What follows the empty line, cut to Content-Length.
+    pub body: &'a [u8],
+    /// The first thing found wrong.
+    pub fault: Option<Malformed>,
+}
+
+/// Whether Content-Length may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// The packet ends the body.
+    Packet,
+    /// Content-Length ends the body and is required.
+    Stream,
+}
+
+/// Reads one message. `None`: nothing but line ends.
+pub fn normalise(bytes: &[u8], framing: Framing) -> Option<Lines<'_>> {
+    let start_at = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
+    let bytes = &bytes[start_at..];
+    let (head, rest) = split_head(bytes);
+    let mut fault = (head.len() > SIP_HEAD_BYTES_MAX).then_some(Malformed::HeadTooLong);
+    let mut lines = logical_lines(&head[..head.len().min(SIP_HEAD_BYTES_MAX)]).into_iter();
+    let start = lines.next()?;
+    let mut headers = Headers::default();
+    let mut count = 0;
+    for line in lines {
+        match push_field(&mut headers, &line) {
+            Ok(pushed) => count += pushed,
+            Err(error) => fault = fault.or(Some(error)),
+        }
+        if count > SIP_HEADER_FIELDS_MAX {
+            fault = fault.or(Some(Malformed::TooManyHeaders));
+            break;
+        }
+    }
+    let body = match cut_body(&headers, rest, framing) {
+        Ok(body) => body,
+        Err(error) => {
+            fault = fault.or(Some(error));
+            &[]
+        }
+    };
+    Some(Lines {
+        start,
+        headers,
+        body,
+        fault,
+    })
+}
+
+/// Head without its empty line, and what follows. A datagram may end right behind its last header.
+fn split_head(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let mut line_start = 0;
+    while let Some(len) = bytes[line_start..].iter().position(|&b| b == b'\n') {
+        let line = &bytes[line_start..line_start + len];
+        let next = line_start + len + 1;
+        if line.is_empty() || line == b"\r" {
+            return (&bytes[..line_start], &bytes[next..]);
+        }
+        line_start = next;
+    }
+    (bytes, &[])
+}
+
+/// Lines with their continuation lines joined by one space.
+fn logical_lines(head: &[u8]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in head.split(|&b| b == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let is_continuation = matches!(line.first(), Some(b' ' | b'\t'));
+        let text = decode(line);
+        match lines.last_mut() {
+            Some(last) if is_continuation && !last.is_empty() => {
+                last.truncate(last.trim_end().len());
+                last.push(' ');
+                last.push_str(text.trim());
+            }
+            _ if line.is_empty() => {}
+            _ => lines.push(text),
+        }
+    }
+    lines
+}
+
+fn push_field(headers: &mut Headers, line: &str) -> Result<usize, Malformed> {
+    let (name, value) = line.split_once(':').ok_or(Malformed::HeaderLine)?;
+    let name = name.trim_end();
+    if name.is_empty() || !name.bytes().all(is_token_byte) {
+        return Err(Malformed::HeaderLine);
+    }
+    let name = expand_compact(name);
+    let value = value.trim();
+    if !is_list(name) {
+        headers.push(name, value);
+        return Ok(1);
+    }
+    let items = split_list(value);
+    for item in &items {
+        // An empty list is legal (`Supported:`); an empty item within a list is not, but means
+        // nothing either, except in Via, where the parser refuses it.
+        if !item.is_empty() || (name == "Via" && items.len() > 1) {
+            headers.push(name, *item);
+        }
+    }
+    Ok(items.len())
+}
+
+fn cut_body<'a>(
+    headers: &Headers,
+    rest: &'a [u8],
+    framing: Framing,
+) -> Result<&'a [u8], Malformed> {
+    let mut length = None;
+    for value in headers.all("Content-Length") {
+        let value = parse_decimal(value).ok_or(Malformed::ContentLength)?;
+        if length.is_some_and(|other| other != value) {
+            return Err(Malformed::ContentLength);
+        }
+        length = Some(value);
+    }
+    match (length, framing) {
+        (Some(length), _) => rest.get(..length as usize).ok_or(Malformed::BodyTooShort),
+        (None, Framing::Packet) => Ok(rest),
+        (None, Framing::Stream) => Err(Malformed::NoContentLength),
+    }
+}
+
+/// RFC 3261 §20, RFC 3515, 3841, 3891, 4028, 6665, 8224.
+fn expand_compact(name: &str) -> &str {
+    let [letter] = name.as_bytes() else {
+        return name;
+    };
+    match letter.to_ascii_lowercase() {
+        b'a' => "Accept-Contact",
+        b'b' => "Referred-By",
+        b'c' => "Content-Type",
+        b'd' => "Request-Disposition",
+        b'e' => "Content-Encoding",
+        b'f' => "From",
+        b'i' => "Call-ID",
+        b'j' => "Reject-Contact",
+        b'k' => "Supported",
+        b'l' => "Content-Length",
+        b'm' => "Contact",
+        b'o' => "Event",
+        b'r' => "Refer-To",
+        b's' => "Subject",
+        b't' => "To",
+        b'u' => "Allow-Events",
+        b'v' => "Via",
+        b'x' => "Session-Expires",
+        b'y' => "Identity",
+        _ => name,
+    }
+}
+
+/// Headers whose comma separates values. Authorization and Date have commas that do not.
+fn is_list(name: &str) -> bool {
+    const LISTS: [&str; 20] = [
+        "Via",
+        "Contact",
+        "Route",
+        "Record-Route",
+        "Supported",
+        "Require",
+        "Proxy-Require",
+        "Unsupported",
+        "Allow",
+        "Allow-Events",
+        "Accept",
+        "Accept-Encoding",
+        "Content-Encoding",
+        "P-Asserted-Identity",
+        "P-Preferred-Identity",
+        "Remote-Party-ID",
+        "Diversion",
+        "History-Info",
+        "Path",
+        "Reason",
+    ];
+    LISTS.iter().any(|list| list.eq_ignore_ascii_case(name))
+}
+
+/// `token` of RFC 3261 §25.1.
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+}
+
+/// First of the 128 private-use characters that stand for bytes which are not UTF-8.
+const RAW_BYTE_BASE: u32 = 0x10_FF00;
+
+/// Text of a line. Bytes that are not UTF-8 (Latin-1 names of old PBXs) become private characters
+/// that [`encode`] turns back, so that From and To are echoed byte by byte.
+fn decode(line: &[u8]) -> String {
+    let mut text = String::with_capacity(line.len());
+    for chunk in line.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(
+            chunk
+                .invalid()
+                .iter()
+                .filter_map(|&b| char::from_u32(RAW_BYTE_BASE + u32::from(b))),
+        );
+    }
+    // A CR inside a line would be a line end to others who read our echo of it.
+    if text.contains('\r') {
+        text = text.replace('\r', " ");
+    }
+    text
+}
+
+/// Appends text as bytes, raw bytes restored.
+pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = rest.find(|c| c as u32 >= RAW_BYTE_BASE) {
+        out.extend_from_slice(&rest.as_bytes()[..at]);
+        let mut chars = rest[at..].chars();
+        if let Some(c) = chars.next() {
+            out.push((c as u32 - RAW_BYTE_BASE) as u8);
+        }
+        rest = chars.as_str();
+    }
+    out.extend_from_slice(rest.as_bytes());
+}
+
+/// Text for people: raw bytes read as Latin-1.
+pub(crate) fn readable(text: &str) -> String {
+    text.chars()
+        .map(|c| match (c as u32).checked_sub(RAW_BYTE_BASE) {
+            Some(byte) => char::from(byte as u8),
+            None => c,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &[u8]) -> Lines<'_> {
+        normalise(text, Framing::Packet).unwrap()
+    }
+
+    #[test]
+    fn compact_names_folding_lists_and_spaces_before_the_colon_become_plain_headers() {
+        let read = lines(
+            b"\r\nINVITE sip:x SIP/2.0\r\nv: SIP/2.0/UDP a;branch=1,\r\n SIP/2.0/TCP b\r\n\
+              V  : SIP/2.0/TLS c\r\nk:\r\nSubject:  a\r\n\t b  \r\n  c\r\nl: 2\r\n\r\nabXX",
+        );
+        assert_eq!(read.start, "INVITE sip:x SIP/2.0");
+        assert_eq!(
+            read.headers.all("Via").collect::<Vec<_>>(),
+            ["SIP/2.0/UDP a;branch=1", "SIP/2.0/TCP b", "SIP/2.0/TLS c"]
+        );
+        assert_eq!(read.headers.get("Subject"), Some("a b c"));
+        assert_eq!(read.headers.get("Supported"), None);
+        assert_eq!((read.body, read.fault), (b"ab".as_slice(), None));
+    }
+
+    #[test]
+    fn lines_may_end_in_lf_alone_and_the_last_one_with_the_datagram() {
+        let read = lines(b"OPTIONS sip:x SIP/2.0\nTo: a\nFrom: b");
+        assert_eq!(read.headers.get("From"), Some("b"));
+        assert_eq!(lines(b"A b c\nTo: a\n\nbody").body, b"body");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_given_back_as_they_came() {
+        let read = lines(b"INVITE sip:x SIP/2.0\r\nFrom: \"J\xfcrg\" <sip:j@x>\r\n\r\n");
+        let from = read.headers.get("From").unwrap();
+        let mut out = Vec::new();
+        encode(from, &mut out);
+        assert_eq!(out, b"\"J\xfcrg\" <sip:j@x>");
+        assert_eq!(readable(from), "\"J\u{fc}rg\" <sip:j@x>");
+    }
+
+    #[test]
+    fn content_length_is_believed_only_where_it_is_true() {
+        let fault = |length: &str, framing| {
+            let text = format!("A b c\r\n{length}\r\n\r\nbody");
+            normalise(text.as_bytes(), framing).unwrap().fault
+        };
+        assert_eq!(
+            fault("l: 5", Framing::Packet),
+            Some(Malformed::BodyTooShort)
+        );
+        assert_eq!(
+            fault("l: -999", Framing::Packet),
+            Some(Malformed::ContentLength)
+        );
+        assert_eq!(
+            fault("l: 1\r\nl: 2", Framing::Packet),
+            Some(Malformed::ContentLength)
+        );
+        assert_eq!(fault("l: 4\r\nContent-Length: 4", Framing::Packet), None);
+        assert_eq!(
+            fault("x: y", Framing::Stream),
+            Some(Malformed::NoContentLength)
+        );
+        assert_eq!(fault("x: y", Framing::Packet), None);
+    }
+
+    #[test]
+    fn a_line_that_is_no_header_and_too_many_headers_are_faults() {
+        assert_eq!(
+            lines(b"A b c\r\nno colon\r\n\r\n").fault,
+            Some(Malformed::HeaderLine)
+        );
+        assert_eq!(
+            lines(b"A b c\r\nbad name: x\r\n\r\n").fault,
+            Some(Malformed::HeaderLine)
+        );
+        let many = format!(
+            "A b c\r\n{}\r\n",
+            "X: y\r\n".repeat(SIP_HEADER_FIELDS_MAX + 1)
+        );
+        assert_eq!(
+            lines(many.as_bytes()).fault,
+            Some(Malformed::TooManyHeaders)
+        );
+        assert!(normalise(b"\r\n\r\n", Framing::Packet).is_none());
+    }
+}
