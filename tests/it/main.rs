@@ -3,3 +3,5 @@
 mod call_machine;
 mod sdp_golden;
 mod sdp_negotiate;
+mod sip_flows;
+mod sip_support;

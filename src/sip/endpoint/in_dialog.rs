@@ -250,7 +250,6 @@ impl Endpoint {
     }
 
     /// Session timer of a refresh; `None`: answered with 422.
-    #[expect(clippy::option_option, reason = "no timer and no agreement differ")]
     fn agree_session(&mut self, flow: Flow, request: &Request) -> Option<Option<SessionTimer>> {
         let min = self.config.min_session_expires;
         match SessionTimer::from_request(&request.headers, min) {
