@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         None => serve(&matches),
         Some(("serve", matches)) => serve(matches),
         Some(("check", matches)) => check(matches),
+        Some(("probe", matches)) => ringbridge::probe::main(matches),
         Some(("version", _)) => version(),
         Some((other, _)) => unreachable!("clap knows no subcommand {other}"),
     }
@@ -43,6 +44,7 @@ fn command() -> Command {
         .subcommand(Raw::augment(
             Command::new("check").about("Check the settings and say what they mean; bind nothing"),
         ))
+        .subcommand(ringbridge::probe::command())
         .subcommand(Command::new("version").about("Print the version"))
 }
 

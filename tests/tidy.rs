@@ -16,16 +16,10 @@ const LINES_MAX: usize = 500;
 const COLUMNS_MAX: usize = 100;
 
 /// Files that are longer, and why they may be.
-const LONG_FILES: &[(&str, &str)] = &[
-    (
-        "net/batch.rs",
-        "the only unsafe code: the system calls and their safe face stay together",
-    ),
-    (
-        "probe/phone/uac.rs",
-        "to be divided: the user agent's call and its registration",
-    ),
-];
+const LONG_FILES: &[(&str, &str)] = &[(
+    "net/batch.rs",
+    "the only unsafe code: the system calls and their safe face stay together",
+)];
 
 /// The core: pure machines over time and bytes.
 const CORE: &[&str] = &["sip", "sdp", "rtp", "audio", "call", "meeting"];
@@ -77,12 +71,12 @@ const CLOCK_READERS: &[(&str, &str)] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("rtc::", &["meeting/peer"]),
     ("audiopus", &["audio/opus.rs"]),
-    ("rubato", &["audio/resample.rs"]),
+    ("rtc::", &["meeting/peer", "probe/browser/", "testkit/"]),
     ("rsip", &["sip/"]),
     ("sdp_types", &["sdp/"]),
     ("rtp_rs", &["rtp/"]),
     ("axum", &["api/"]),
-    ("rustls", &["net/tls.rs"]),
+    ("rustls", &["net/tls.rs", "probe/tls.rs"]),
     ("rcgen", &["net/tls.rs"]),
     ("rusqlite", &["store/"]),
     ("clap", &["config/raw.rs", "main.rs", "probe/"]),

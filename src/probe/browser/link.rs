@@ -1,20 +1,14 @@
 //! The signalling connection: JSON messages over a WebSocket, plain or TLS.
 
-use std::sync::Arc;
-
 use futures_util::{SinkExt as _, StreamExt as _};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::JoinError;
 use crate::meeting::signal::{ClientMessage, ServerMessage};
+use crate::probe::tls;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -46,9 +40,8 @@ impl Link {
         tcp.set_nodelay(true).map_err(unreachable)?;
         let server = tcp.peer_addr().map_err(unreachable)?;
         let stream: Box<dyn Stream> = if tls {
-            let name = ServerName::try_from(bare.to_owned()).map_err(|_| bad())?;
-            let connector = TlsConnector::from(Arc::new(tls_config(accept_any_certificate)?));
-            Box::new(connector.connect(name, tcp).await.map_err(unreachable)?)
+            let connected = tls::connect(bare, tcp, accept_any_certificate).await;
+            Box::new(connected.map_err(unreachable)?)
         } else {
             Box::new(tcp)
         };
@@ -85,62 +78,5 @@ impl Link {
     pub async fn close(mut self) {
         // The other side may have closed already.
         let _already_closed = self.socket.close(None).await;
-    }
-}
-
-fn tls_config(accept_any_certificate: bool) -> Result<ClientConfig, JoinError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let refused = |error: rustls::Error| JoinError::Unreachable(error.to_string());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(refused)?;
-    let verifier: Arc<dyn ServerCertVerifier> = match accept_any_certificate {
-        true => Arc::new(AnyCertificate(provider)),
-        false => Arc::new(rustls_platform_verifier::Verifier::new(provider).map_err(refused)?),
-    };
-    Ok(builder
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
-}
-
-/// Believes everybody: only behind an explicit flag, for a server's self-signed certificate.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

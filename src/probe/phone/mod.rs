@@ -19,6 +19,7 @@ mod line;
 pub mod media;
 pub mod message;
 pub mod session;
+mod transaction;
 pub mod uac;
 pub mod wire;
 

@@ -3,17 +3,14 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::digest::{Challenge, Credentials};
 use super::message::{Message, StartLine, uri_of};
 use super::session::{self, Direction, RemoteMedia};
+use super::transaction::{Due, Pending};
 use crate::meeting::leg::PhoneCodec;
 
-/// RFC 3261 §17.1.1.1: estimate of the round trip, first retransmission interval.
-const T1: Duration = Duration::from_millis(500);
-/// Longest retransmission interval of requests other than INVITE.
-const T2: Duration = Duration::from_secs(4);
 /// Challenges answered for one request before we believe that the password is wrong.
 const AUTH_TRIES_MAX: u32 = 3;
 
@@ -108,19 +105,6 @@ pub enum UacEvent {
         /// Whether anything at all came back.
         heard_anything: bool,
     },
-}
-
-/// A request of ours that waits for its final answer.
-#[derive(Debug)]
-struct Pending {
-    method: &'static str,
-    cseq: u32,
-    branch: String,
-    bytes: Vec<u8>,
-    auth_tries: u32,
-    resend_at: Option<Instant>,
-    interval: Duration,
-    give_up_at: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +217,7 @@ impl Uac {
         if self.state != State::Inviting || pending.method != "INVITE" {
             return;
         }
-        pending.give_up_at = now + 64 * T1;
+        pending.extend(now);
         let (cseq, branch) = (pending.cseq, pending.branch.clone());
         let uri = self.config.uri.clone();
         let cancel = self.request("CANCEL", &uri, cseq, &branch, None, None);
@@ -268,32 +252,24 @@ impl Uac {
         let Some(pending) = &mut self.pending else {
             return;
         };
-        if pending.give_up_at <= now {
-            let method = pending.method;
-            self.pending = None;
-            self.state = State::Ended;
-            self.event(UacEvent::TimedOut {
-                method,
-                heard_anything: self.heard_anything,
-            });
-        } else if pending.resend_at.is_some_and(|at| at <= now) {
-            pending.interval *= 2;
-            if pending.method != "INVITE" {
-                pending.interval = pending.interval.min(T2);
+        match pending.handle_timeout(now) {
+            Due::Nothing => {}
+            Due::Resend(bytes) => self.outputs.push_back(UacOutput::Send(bytes)),
+            Due::GivenUp => {
+                let method = pending.method;
+                self.pending = None;
+                self.state = State::Ended;
+                self.event(UacEvent::TimedOut {
+                    method,
+                    heard_anything: self.heard_anything,
+                });
             }
-            pending.resend_at = Some(now + pending.interval);
-            let bytes = pending.bytes.clone();
-            self.outputs.push_back(UacOutput::Send(bytes));
         }
     }
 
     /// When [`Uac::handle_timeout`] is due next.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let pending = self.pending.as_ref()?;
-        Some(match pending.resend_at {
-            Some(at) => at.min(pending.give_up_at),
-            None => pending.give_up_at,
-        })
+        self.pending.as_ref().map(Pending::next_timeout)
     }
 
     /// What to do next; drain after every other call.
@@ -322,10 +298,7 @@ impl Uac {
             return; // A CANCEL's 200, or an answer that came twice.
         }
         if status < 200 {
-            pending.resend_at = match pending.method {
-                "INVITE" => None,
-                _ => pending.resend_at.map(|_| now + T2),
-            };
+            pending.handle_provisional(now);
             self.event(UacEvent::Progress(status));
             return;
         }
@@ -476,16 +449,8 @@ impl Uac {
         };
         let bytes = self.request(method, &uri, cseq, &branch, authorization, body);
         let unreliable = self.config.transport == Transport::Udp;
-        self.pending = Some(Pending {
-            method,
-            cseq,
-            branch,
-            bytes: bytes.clone(),
-            auth_tries: 0,
-            resend_at: unreliable.then_some(now + T1),
-            interval: T1,
-            give_up_at: now + 64 * T1,
-        });
+        let pending = Pending::new(now, method, cseq, branch, bytes.clone(), unreliable);
+        self.pending = Some(pending);
         self.send(bytes);
     }
 
@@ -594,6 +559,7 @@ fn bracketed(address: &SocketAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::message::parameter;
+    use super::super::transaction::T1;
     use super::*;
 
     fn uac(transport: Transport) -> Uac {
