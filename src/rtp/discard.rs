@@ -13,8 +13,6 @@ pub enum Discard {
     Duplicate,
     /// Its time to be played has passed.
     Late,
-    /// Too far ahead of what is being played.
-    TooEarly,
     /// No room: the source sends faster than time passes.
     BufferFull,
     /// No payload.
@@ -27,13 +25,12 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, for registering metrics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Malformed,
         Self::UnknownPayloadType,
         Self::Stranger,
         Self::Duplicate,
         Self::Late,
-        Self::TooEarly,
         Self::BufferFull,
         Self::Empty,
         Self::BadPayload,
@@ -48,7 +45,6 @@ impl Discard {
             Self::Stranger => "stranger",
             Self::Duplicate => "duplicate",
             Self::Late => "late",
-            Self::TooEarly => "too_early",
             Self::BufferFull => "buffer_full",
             Self::Empty => "empty",
             Self::BadPayload => "bad_payload",

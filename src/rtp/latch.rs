@@ -20,6 +20,13 @@ pub const LATCH_PACKETS: u8 = 5;
 /// (a NAT binding that moved, a phone that changed network).
 pub const LATCH_MOVE_SILENCE: Duration = Duration::from_secs(2);
 
+/// Time after an offer/answer exchange in which a phone that moved may prove a new source, SSRC and
+/// all: signalling has just vouched for it.
+pub const LATCH_OPEN_AFTER_RENEGOTIATION: Duration = Duration::from_secs(10);
+
+/// Silence of the trusted source that such a move needs: while it talks, it has not moved.
+const RENEGOTIATED_MOVE_SILENCE: Duration = Duration::from_millis(200);
+
 /// Steps forward in sequence that still count as the same stream after it moved.
 const MOVE_SEQUENCE_MAX: u16 = 1_000;
 
@@ -35,6 +42,7 @@ pub struct Latch {
     announced: SocketAddr,
     trusted: Option<Trusted>,
     candidates: [Option<Candidate>; CANDIDATES_MAX],
+    renegotiated_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +70,7 @@ impl Latch {
             announced,
             trusted: None,
             candidates: [None; CANDIDATES_MAX],
+            renegotiated_at: None,
         }
     }
 
@@ -76,13 +85,14 @@ impl Latch {
         self.trusted.map(|trusted| trusted.address)
     }
 
-    /// A new offer/answer exchange settled `announced`. The same address again changes nothing (a
-    /// session refresh must not cost audio); another one opens the latch.
-    pub fn handle_renegotiated(&mut self, announced: SocketAddr) {
-        if announced == self.announced {
-            return;
+    /// A new offer/answer exchange settled `announced`. Another address opens the latch. The same
+    /// one keeps it (a session refresh must not cost audio), but lets a phone that moved prove
+    /// itself anew. `c=0.0.0.0` is a hold, no place to send to.
+    pub fn handle_renegotiated(&mut self, now: Instant, announced: SocketAddr) {
+        if announced != self.announced && !announced.ip().is_unspecified() {
+            *self = Self::new(announced);
         }
-        *self = Self::new(announced);
+        self.renegotiated_at = Some(now);
     }
 
     /// Judges one packet whose payload type was agreed on (the caller refuses others before).
@@ -111,9 +121,11 @@ impl Latch {
         let believable = match &self.trusted {
             None => true,
             Some(trusted) => {
-                arrival.saturating_duration_since(trusted.heard_at) >= LATCH_MOVE_SILENCE
-                    && packet.ssrc == trusted.ssrc
-                    && forward(trusted.sequence, packet.sequence) <= MOVE_SEQUENCE_MAX
+                let silent = arrival.saturating_duration_since(trusted.heard_at);
+                let goes_on = packet.ssrc == trusted.ssrc
+                    && forward(trusted.sequence, packet.sequence) <= MOVE_SEQUENCE_MAX;
+                silent >= LATCH_MOVE_SILENCE && goes_on
+                    || silent >= RENEGOTIATED_MOVE_SILENCE && self.is_renegotiating(arrival)
             }
         };
         if believable && self.probation(arrival, source, packet) >= LATCH_PACKETS {
@@ -131,6 +143,11 @@ impl Latch {
         packet: &Packet<'_>,
     ) {
         self.trust(arrival, source, packet);
+    }
+
+    fn is_renegotiating(&self, now: Instant) -> bool {
+        self.renegotiated_at
+            .is_some_and(|at| now.saturating_duration_since(at) < LATCH_OPEN_AFTER_RENEGOTIATION)
     }
 
     fn trust(&mut self, arrival: Instant, source: SocketAddr, packet: &Packet<'_>) {
@@ -236,6 +253,11 @@ mod tests {
                 .is_ok()
         }
 
+        fn renegotiate(&mut self, announced: &str) {
+            let announced = announced.parse().unwrap();
+            self.latch.handle_renegotiated(self.now, announced);
+        }
+
         fn sends_to(&self, destination: &str) -> bool {
             self.latch.destination() == destination.parse::<SocketAddr>().unwrap()
         }
@@ -339,11 +361,34 @@ mod tests {
         for sequence in 0..10 {
             scene.send(NAT, 1, sequence);
         }
-        scene.latch.handle_renegotiated(SDP.parse().unwrap());
+        scene.renegotiate(SDP);
         assert!(scene.sends_to(NAT));
-        scene.latch.handle_renegotiated(MOVED.parse().unwrap());
+        scene.renegotiate("0.0.0.0:4000");
+        assert!(scene.sends_to(NAT));
+        scene.renegotiate(MOVED);
         assert!(scene.sends_to(MOVED));
         assert!(!scene.send(NAT, 1, 10));
+    }
+
+    #[test]
+    fn after_a_session_refresh_a_phone_that_moved_proves_itself_with_a_new_ssrc() {
+        let mut scene = Scene::new();
+        for sequence in 0..10 {
+            scene.send(NAT, 1, sequence);
+        }
+        scene.renegotiate(SDP);
+        for sequence in 10..20 {
+            assert!(scene.send(NAT, 1, sequence));
+            assert!(
+                !scene.send(STRANGER, 7, sequence),
+                "the old source still talks"
+            );
+        }
+        scene.now += RENEGOTIATED_MOVE_SILENCE;
+        let heard = (0..10).filter(|&at| scene.send(MOVED, 2, at)).count();
+        assert_eq!(heard, 10 - usize::from(LATCH_PACKETS) + 1);
+        scene.now += LATCH_OPEN_AFTER_RENEGOTIATION;
+        assert!((0..50).all(|at| !scene.send(STRANGER, 9, at)));
     }
 
     #[test]

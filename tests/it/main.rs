@@ -1,5 +1,7 @@
 //! The core in virtual time: no sockets, no sleeping, seconds.
 
+mod audio_playout;
+mod audio_sim;
 mod call_machine;
 mod sdp_golden;
 mod sdp_negotiate;
