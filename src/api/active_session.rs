@@ -2,7 +2,6 @@
 
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::body::Body;
@@ -46,6 +45,13 @@ pub(super) struct MuteAll {
     muted: bool,
 }
 
+/// What was done to whom.
+#[derive(Serialize)]
+pub(super) struct Done {
+    action: &'static str,
+    participants: Vec<ParticipantView>,
+}
+
 fn yes() -> bool {
     true
 }
@@ -80,7 +86,7 @@ pub(super) async fn kick(
     caller: Caller,
     Path(meeting): Path<String>,
     Body(whom): Body<Whom>,
-) -> Result<Success<Value>, ApiError> {
+) -> Result<Success<Done>, ApiError> {
     let meeting = meetings::find(&state, caller.organization, &meeting).await?;
     let chosen = chosen(live(&state, meeting.id).await?, &whom)?;
     let ids: Vec<ParticipantId> = chosen.iter().map(|participant| participant.id).collect();
@@ -92,7 +98,7 @@ pub(super) async fn kick_all(
     State(state): State<ApiState>,
     caller: Caller,
     Path(meeting): Path<String>,
-) -> Result<Success<Value>, ApiError> {
+) -> Result<Success<Done>, ApiError> {
     let meeting = meetings::find(&state, caller.organization, &meeting).await?;
     let snapshot = live(&state, meeting.id).await?;
     state.directory().kick_all(meeting.id).await;
@@ -104,7 +110,7 @@ pub(super) async fn mute(
     caller: Caller,
     Path(meeting): Path<String>,
     Body(whom): Body<Whom>,
-) -> Result<Success<Value>, ApiError> {
+) -> Result<Success<Done>, ApiError> {
     let meeting = meetings::find(&state, caller.organization, &meeting).await?;
     let chosen = chosen(live(&state, meeting.id).await?, &whom)?;
     mute_each(&state, meeting.id, &chosen, whom.muted).await;
@@ -116,7 +122,7 @@ pub(super) async fn mute_all(
     caller: Caller,
     Path(meeting): Path<String>,
     Body(body): Body<MuteAll>,
-) -> Result<Success<Value>, ApiError> {
+) -> Result<Success<Done>, ApiError> {
     let meeting = meetings::find(&state, caller.organization, &meeting).await?;
     let everyone = live(&state, meeting.id).await?.participants;
     mute_each(&state, meeting.id, &everyone, body.muted).await;
@@ -162,8 +168,11 @@ fn chosen(snapshot: SessionSnapshot, whom: &Whom) -> Result<Vec<ParticipantView>
     Ok(chosen)
 }
 
-fn done(action: &'static str, participants: Vec<ParticipantView>) -> Value {
-    json!({ "action": action, "participants": participants })
+fn done(action: &'static str, participants: Vec<ParticipantView>) -> Done {
+    Done {
+        action,
+        participants,
+    }
 }
 
 fn mute_label(muted: bool) -> &'static str {

@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::json;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -39,9 +38,30 @@ impl<T> Paged<T> {
     }
 }
 
+/// The envelope of everything that went well; without paging where there is no list.
+#[derive(Serialize)]
+struct Envelope<T> {
+    success: bool,
+    data: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paging: Option<PagingView>,
+}
+
+#[derive(Serialize)]
+struct PagingView {
+    total_count: u64,
+    start_offset: u64,
+    end_offset: u64,
+}
+
 impl<T: Serialize> IntoResponse for Success<T> {
     fn into_response(self) -> Response {
-        Json(json!({ "success": true, "data": self.0 })).into_response()
+        Json(Envelope {
+            success: true,
+            data: self.0,
+            paging: None,
+        })
+        .into_response()
     }
 }
 
@@ -60,11 +80,15 @@ impl<T: Serialize> IntoResponse for Paged<T> {
             0 => (0, 0),
             _ => (offset + 1, offset + count),
         };
-        Json(json!({
-            "success": true,
-            "data": self.items,
-            "paging": { "total_count": self.total, "start_offset": start, "end_offset": end },
-        }))
+        Json(Envelope {
+            success: true,
+            data: self.items,
+            paging: Some(PagingView {
+                total_count: self.total,
+                start_offset: start,
+                end_offset: end,
+            }),
+        })
         .into_response()
     }
 }

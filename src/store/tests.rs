@@ -577,3 +577,13 @@ async fn a_database_that_refuses_writes_is_not_writable() {
         Err(StoreError::Database(_))
     ));
 }
+
+#[tokio::test]
+async fn a_flushed_store_is_one_file() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let log = folder.database().with_extension("db-wal");
+    assert!(std::fs::metadata(&log).unwrap().len() > 0);
+    store.flush().await.unwrap();
+    assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);
+}

@@ -75,6 +75,11 @@ impl Database {
             .transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
+    /// Moves what the write-ahead log holds into the database and empties it.
+    pub(super) fn fold_log(&self) -> rusqlite::Result<()> {
+        self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
     /// Reads the credentials again and publishes them.
     pub(super) fn publish_credentials(&self) -> Result<(), StoreError> {
         let book = credential::load_book(&self.conn)?;
@@ -158,11 +163,7 @@ fn serve(mut database: Database, mut queue: mpsc::Receiver<Job>) {
             tracing::error!("a store job panicked; it was rolled back");
         }
     }
-    // Folds the log into the database, so that a stopped server leaves one file to back up.
-    if let Err(error) = database
-        .conn
-        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-    {
+    if let Err(error) = database.fold_log() {
         tracing::warn!(%error, "the database's log could not be folded in; the next start will");
     }
 }
