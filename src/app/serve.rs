@@ -3,14 +3,15 @@
 use std::future::Future;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::App;
 use crate::api;
 use crate::call::end::EndReason;
-use crate::limits::HANG_UP_WAIT_MAX;
+use crate::limits::{HANG_UP_WAIT_MAX, STORE_REPLY_MAX};
 use crate::run::history;
+use crate::store::Store;
 use crate::telemetry::event::{Draining, Listening, Stopped};
 
 impl App {
@@ -30,9 +31,10 @@ impl App {
             ..
         } = self;
         let sip = tokio::spawn(sip.run());
-        if let Some(events) = context.directory.take_events() {
-            tokio::spawn(history::follow(context.store.clone(), events));
-        }
+        let history = context
+            .directory
+            .take_events()
+            .map(|events| tokio::spawn(history::follow(context.store.clone(), events)));
         let (close_http, closing) = watch::channel(false);
         let mut servers = JoinSet::new();
         let listen = |listener, tls, router| {
@@ -72,6 +74,7 @@ impl App {
         close_http.send_replace(true);
         while servers.join_next().await.is_some() {}
         sip.abort();
+        settle(&context.store, history).await;
         Stopped { calls_ended }.emit();
     }
 
@@ -87,5 +90,16 @@ impl App {
         for webrtc in &addresses.webrtc {
             listening("webrtc", *webrtc);
         }
+    }
+}
+
+/// Lets the sessions' ends be written, then leaves the store as one file.
+async fn settle(store: &Store, history: Option<JoinHandle<()>>) {
+    if let Some(history) = history {
+        // The directory is gone, so its events end; a store that hangs must not hold us up.
+        let _in_time = timeout(STORE_REPLY_MAX, history).await;
+    }
+    if let Err(error) = store.flush().await {
+        tracing::warn!(%error, "the store's log was not folded in; the next start does it");
     }
 }
