@@ -69,9 +69,9 @@ const CLOCK_READERS: &[(&str, &str)] = &[
 
 /// A4: each foreign library and the places that may know it. Relative to `src/`.
 const DOORS: &[(&str, &[&str])] = &[
-    ("rtc::", &["meeting/peer"]),
-    ("audiopus", &["audio/opus.rs"]),
     ("rtc::", &["meeting/peer", "probe/browser/", "testkit/"]),
+    ("audiopus", &["audio/opus.rs"]),
+    ("rubato", &["audio/resample.rs"]),
     ("rsip", &["sip/"]),
     ("sdp_types", &["sdp/"]),
     ("rtp_rs", &["rtp/"]),

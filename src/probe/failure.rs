@@ -66,7 +66,7 @@ impl Stage {
 
 /// The stage that failed, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("{} failed: {error}", stage.label())]
+#[error("{}: {error}", stage.label())]
 pub struct Failure {
     /// Where.
     pub stage: Stage,

@@ -18,6 +18,7 @@ pub mod digest;
 mod line;
 pub mod media;
 pub mod message;
+mod plan;
 pub mod session;
 mod transaction;
 pub mod uac;
