@@ -137,11 +137,20 @@ fn cut_body<'a>(
         }
         length = Some(value);
     }
-    match (length, framing) {
-        (Some(length), _) => rest.get(..length as usize).ok_or(Malformed::BodyTooShort),
+    match (length.map(|length| length as usize), framing) {
+        (Some(length), _) if length <= rest.len() => Ok(&rest[..length]),
+        (Some(length), Framing::Packet) if is_nearly_whole(rest, length) => Ok(rest),
+        (Some(_), _) => Err(Malformed::BodyTooShort),
         (None, Framing::Packet) => Ok(rest),
         (None, Framing::Stream) => Err(Malformed::NoContentLength),
     }
+}
+
+/// Routers that rewrite addresses within a datagram's SDP forget to correct Content-Length: a few
+/// bytes may be missing, but the last line must be whole. (RFC 5118 §4.5 prints such a message.)
+fn is_nearly_whole(body: &[u8], length: usize) -> bool {
+    const MISSING_BYTES_MAX: usize = 32;
+    body.ends_with(b"\n") && length - body.len() <= MISSING_BYTES_MAX
 }
 
 /// RFC 3261 §20, RFC 3515, 3841, 3891, 4028, 6665, 8224.

@@ -7,3 +7,4 @@ mod sdp_golden;
 mod sdp_negotiate;
 mod sip_flows;
 mod sip_support;
+mod sip_torture;
