@@ -186,8 +186,9 @@ impl Uri {
     }
 
     /// Whether both name the same user at the same host, whatever parameters, port, escapes and
-    /// case: how the `uri` of a digest is compared with the Request-URI, since proxies and phones
-    /// add or drop all of these on one side only.
+    /// case: how the `uri` of a digest (`self`) is compared with the Request-URI, since proxies and
+    /// phones add or drop all of these on one side only. A digest for the bare host covers every
+    /// user there, as Debian's sipp computes it; the nonce count keeps it from being replayed.
     pub fn is_alike(&self, other: &Self) -> bool {
         let scheme = |uri: &Self| match &uri.scheme {
             Scheme::Sips => Scheme::Sip,
@@ -195,9 +196,8 @@ impl Uri {
         };
         let same_user = match (&self.user, &other.user) {
             (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
-            (a, b) => {
-                a.as_deref().unwrap_or("").is_empty() && b.as_deref().unwrap_or("").is_empty()
-            }
+            (Some(user), None) => user.is_empty(),
+            (None, _) => true,
         };
         scheme(self) == scheme(other) && same_user && self.host == other.host
     }
