@@ -17,6 +17,7 @@ mod body;
 mod calls;
 mod meetings;
 mod observe;
+mod openapi;
 mod participants;
 mod presets;
 mod sessions;
@@ -48,6 +49,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(web::routes())
         .merge(health::routes())
         .merge(version::routes())
+        .merge(openapi::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(

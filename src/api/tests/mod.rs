@@ -2,6 +2,7 @@
 
 mod health;
 mod lists;
+mod openapi;
 mod rest;
 mod signal;
 mod web;

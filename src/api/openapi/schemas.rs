@@ -1,0 +1,432 @@
+//! The shapes of bodies.
+
+use serde_json::{Map, Value, json};
+
+use crate::limits::{API_TEXT_CHARS_MAX, CREDENTIAL_MEETINGS_MAX};
+
+pub(super) fn all() -> Value {
+    json!({
+        "Error": object(&[("success", json!({ "const": false })), ("error", error())]),
+        "Paging": object(&[
+            ("total_count", count("All that match, on every page.")),
+            ("start_offset", count("Number of the first item, from 1; 0 on an empty page.")),
+            ("end_offset", count("Number of the last item; 0 on an empty page.")),
+        ]),
+        "Meeting": meeting(),
+        "MeetingBody": optional(&meeting_fields()),
+        "MeetingChange": optional(&[
+            meeting_fields(),
+            vec![("status", meeting_status())],
+        ].concat()),
+        "Participant": object(&participant_fields()),
+        "InvitedParticipant": object(&[
+            participant_fields(),
+            vec![
+                ("token", text("Join token (JWT); shown here and by …/token.")),
+                ("join_url", text("A page that joins with the token.")),
+            ],
+        ].concat()),
+        "ParticipantBody": optional(&[
+            ("name", text("Shown to everyone; control characters are removed.")),
+            ("picture", text("Address of a picture, http or https.")),
+            ("preset_name", text("Name of a preset; group_call_participant if not given.")),
+            ("custom_participant_id", line("Your own reference.")),
+        ]),
+        "Token": object(&[("token", text("Join token (JWT)."))]),
+        "Preset": object(&[
+            vec![("id", id()), ("name", line("Unique in the organisation."))],
+            preset_parts(),
+            vec![("created_at", time()), ("updated_at", time())],
+        ].concat()),
+        "PresetBody": preset_body(),
+        "PresetChange": optional(&[vec![("name", line("New name."))], loose_parts()].concat()),
+        "Session": object(&session_fields()),
+        "ActiveSession": object(&[
+            session_fields(),
+            vec![("participants", list_of("LiveParticipant"))],
+        ].concat()),
+        "LiveParticipant": live_participant(),
+        "Stay": object(&[
+            ("id", id()),
+            ("display_name", text("Name shown.")),
+            ("custom_participant_id", nullable("string")),
+            ("kind", kind()),
+            ("joined_at", time()),
+            ("left_at", nullable_time()),
+            ("duration", number("Minutes.")),
+        ]),
+        "Whom": optional(&[
+            ("participant_ids", json!({ "type": "array", "items": id() })),
+            ("custom_participant_ids", json!({ "type": "array", "items": { "type": "string" } })),
+            ("muted", flag("For mute: false unmutes.")),
+        ]),
+        "MuteAll": optional(&[("muted", flag("False unmutes."))]),
+        "Done": object(&[
+            ("action", json!({ "type": "string", "enum": ["kick", "mute", "unmute"] })),
+            ("participants", list_of("LiveParticipant")),
+        ]),
+        "SipCredential": object(&credential_fields()),
+        "NewSipCredential": object(&[
+            credential_fields(),
+            vec![("password", text("Told now and never again."))],
+        ].concat()),
+        "SipCredentialBody": optional(&[
+            ("name", line("What you call it.")),
+            ("username", json!({
+                "type": "string", "pattern": "^[A-Za-z0-9_.-]{3,64}$",
+                "description": "Unique on this server; made if not given.",
+            })),
+            ("password", json!({
+                "type": "string", "minLength": 12, "maxLength": 128,
+                "pattern": "^[ -~]*$",
+                "description": "Made if not given.",
+            })),
+            ("meetings", json!({
+                "type": ["array", "null"], "items": id(), "maxItems": CREDENTIAL_MEETINGS_MAX,
+                "description": "The meetings it opens; null for all of the organisation.",
+            })),
+        ]),
+        "Call": call(),
+        "Readiness": object(&[
+            ("ready", flag("Takes new calls.")),
+            ("reasons", json!({ "type": "array", "items": object(&[
+                ("code", text("Stable, for programs.")),
+                ("message", text("For people.")),
+            ]) })),
+        ]),
+    })
+}
+
+/// The errors, named by what they mean.
+pub(super) fn responses() -> Value {
+    let named = [
+        ("BadRequest", "The query or body cannot be read."),
+        ("Unauthorized", "Credentials are missing or wrong."),
+        (
+            "NotFound",
+            "There is no such thing, or it is another organisation's.",
+        ),
+        ("MethodNotAllowed", "The path does not have this method."),
+        ("Conflict", "The name is taken."),
+        ("TooLarge", "The body is too large."),
+        ("NotJson", "The body is not declared to be JSON."),
+        ("Unprocessable", "A value in the body is not possible."),
+        (
+            "Busy",
+            "The server is busy; try again after Retry-After seconds.",
+        ),
+    ];
+    let content = json!({
+        "application/json": { "schema": { "$ref": "#/components/schemas/Error" } },
+    });
+    named
+        .into_iter()
+        .map(|(name, description)| {
+            let response = json!({ "description": description, "content": content });
+            (name.to_owned(), response)
+        })
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+type Field = (&'static str, Value);
+
+fn error() -> Value {
+    object(&[
+        ("code", text("Stable, for programs.")),
+        ("message", text("For people.")),
+    ])
+}
+
+fn meeting_fields() -> Vec<Field> {
+    vec![
+        ("title", line("Shown to people.")),
+        (
+            "preferred_region",
+            line_or_null("Where you would like it to run."),
+        ),
+        (
+            "record_on_start",
+            flag("Start a recording with each session."),
+        ),
+        (
+            "live_stream_on_start",
+            flag("Start a livestream with each session."),
+        ),
+    ]
+}
+
+fn meeting() -> Value {
+    let own = vec![
+        ("id", id()),
+        ("status", meeting_status()),
+        ("created_at", time()),
+        ("updated_at", time()),
+        ("sip_uri", text("What a phone dials.")),
+    ];
+    object(&[own, meeting_fields()].concat())
+}
+
+fn meeting_status() -> Value {
+    json!({ "type": "string", "enum": ["ACTIVE", "INACTIVE"] })
+}
+
+fn participant_fields() -> Vec<Field> {
+    vec![
+        ("id", id()),
+        ("name", text("Shown to everyone.")),
+        ("picture", nullable("string")),
+        ("custom_participant_id", nullable("string")),
+        ("preset_name", text("Name of its preset.")),
+        ("created_at", time()),
+        ("updated_at", time()),
+    ]
+}
+
+fn preset_parts() -> Vec<Field> {
+    vec![
+        ("config", open_object("View type, limits, media settings.")),
+        ("permissions", permissions()),
+        ("ui", open_object("Colours and such.")),
+    ]
+}
+
+fn loose_parts() -> Vec<Field> {
+    vec![
+        ("config", open_object("Members given replace those there.")),
+        (
+            "permissions",
+            open_object("Members given replace those there."),
+        ),
+        ("ui", open_object("Members given replace those there.")),
+    ]
+}
+
+fn preset_body() -> Value {
+    let mut body = optional(
+        &[
+            vec![("name", line("Unique in the organisation."))],
+            preset_parts(),
+        ]
+        .concat(),
+    );
+    body["required"] = json!(["name"]);
+    body["properties"]["name"]["minLength"] = json!(1);
+    body
+}
+
+fn permissions() -> Value {
+    let produce = json!({
+        "type": "object",
+        "properties": {
+            "can_produce": { "type": "string", "enum": ["ALLOWED", "NOT_ALLOWED", "CAN_REQUEST"] },
+        },
+        "required": ["can_produce"],
+    });
+    json!({
+        "type": "object",
+        "description": "Other members are kept as given.",
+        "properties": {
+            "media": {
+                "type": "object",
+                "properties": { "audio": produce, "video": produce, "screenshare": produce },
+            },
+            "phone": {
+                "type": "object",
+                "properties": { "can_join": { "type": "boolean" } },
+                "required": ["can_join"],
+            },
+        },
+    })
+}
+
+fn session_fields() -> Vec<Field> {
+    vec![
+        ("id", id()),
+        ("associated_id", id()),
+        ("organization_id", id()),
+        (
+            "meeting_display_name",
+            text("The meeting's title when it started."),
+        ),
+        ("type", json!({ "const": "meeting" })),
+        (
+            "status",
+            json!({ "type": "string", "enum": ["LIVE", "ENDED"] }),
+        ),
+        ("live_participants", count("In it now.")),
+        (
+            "max_concurrent_participants",
+            count("In it at once, at most."),
+        ),
+        ("minutes_consumed", number("Everybody's minutes in it.")),
+        ("started_at", time()),
+        ("ended_at", nullable_time()),
+        ("created_at", time()),
+        ("updated_at", time()),
+        (
+            "interrupted",
+            flag("The server died during it; ended_at is its next start."),
+        ),
+    ]
+}
+
+fn live_participant() -> Value {
+    let mut view = object(&[
+        ("id", id()),
+        ("name", text("Shown to everyone.")),
+        ("kind", kind()),
+        (
+            "sources",
+            json!({
+                "type": "object",
+                "description": "By microphone, camera, screen: what it has.",
+                "additionalProperties": {
+                    "type": "object", "properties": { "muted": { "type": "boolean" } },
+                },
+            }),
+        ),
+        ("on_hold", flag("The phone put the meeting on hold.")),
+    ]);
+    let properties = &mut view["properties"];
+    properties["custom_participant_id"] = text("Your own reference.");
+    properties["picture"] = text("Address of a picture.");
+    properties["attributes"] = json!({
+        "type": "object", "additionalProperties": { "type": "string" },
+        "description": "Facts from the phone's side.",
+    });
+    view
+}
+
+fn credential_fields() -> Vec<Field> {
+    vec![
+        ("id", id()),
+        ("name", text("What you call it.")),
+        ("username", text("Digest user name, unique on this server.")),
+        ("realm", text("Digest realm.")),
+        (
+            "meetings",
+            json!({ "type": ["array", "null"], "items": id() }),
+        ),
+        ("created_at", time()),
+    ]
+}
+
+fn call() -> Value {
+    let quality = object(&[
+        (
+            "packets_received",
+            count("RTP packets accepted from the phone."),
+        ),
+        ("packets_sent", count("RTP packets sent to it.")),
+        ("packets_lost", count("Lost on the way from it.")),
+        ("packets_discarded", count("Refused.")),
+        ("jitter_ms", number("Interarrival jitter.")),
+        ("concealed_ms", count("Audio invented for it.")),
+        ("remote_loss", nullable("number")),
+        ("round_trip_ms", nullable("number")),
+    ]);
+    object(&[
+        ("id", id()),
+        ("meeting_id", nullable_id()),
+        ("session_id", nullable_id()),
+        ("participant_id", nullable_id()),
+        ("credential_id", nullable_id()),
+        ("sip_call_id", text("SIP Call-ID.")),
+        ("caller", text("Name or number as the meeting saw it.")),
+        ("profile", text("SIP profile applied.")),
+        ("status", json!({ "const": "ENDED" })),
+        (
+            "outcome",
+            json!({ "type": "string", "enum": [
+            "success", "client_error", "server_error", "upstream_error", "indeterminate",
+        ] }),
+        ),
+        ("reason", text("Why it ended, a stable label.")),
+        ("sip_status", json!({ "type": "integer" })),
+        ("started_at", time()),
+        ("answered_at", nullable_time()),
+        ("ended_at", time()),
+        ("setup_ms", nullable("number")),
+        ("duration_s", number("Answered time in seconds.")),
+        ("quality", json!({ "oneOf": [quality, { "type": "null" }] })),
+    ])
+}
+
+/// An object with all of these members.
+fn object(fields: &[Field]) -> Value {
+    let required: Vec<_> = fields.iter().map(|(name, _)| name).collect();
+    let mut object = optional(fields);
+    object["required"] = json!(required);
+    object
+}
+
+/// An object with any of these members.
+fn optional(fields: &[Field]) -> Value {
+    let properties: Map<_, _> = fields
+        .iter()
+        .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
+        .collect();
+    json!({ "type": "object", "properties": properties })
+}
+
+fn open_object(description: &str) -> Value {
+    json!({ "type": "object", "description": description })
+}
+
+fn list_of(schema: &str) -> Value {
+    json!({ "type": "array", "items": { "$ref": format!("#/components/schemas/{schema}") } })
+}
+
+fn id() -> Value {
+    json!({ "type": "string", "format": "uuid" })
+}
+
+fn nullable_id() -> Value {
+    json!({ "type": ["string", "null"], "format": "uuid" })
+}
+
+fn time() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+fn nullable_time() -> Value {
+    json!({ "type": ["string", "null"], "format": "date-time" })
+}
+
+fn nullable(kind: &str) -> Value {
+    json!({ "type": [kind, "null"] })
+}
+
+fn kind() -> Value {
+    json!({ "type": "string", "enum": ["browser", "robo"], "description": "robo is a phone." })
+}
+
+fn text(description: &str) -> Value {
+    json!({ "type": "string", "description": description })
+}
+
+fn line(description: &str) -> Value {
+    json!({
+        "type": "string", "maxLength": API_TEXT_CHARS_MAX, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+        "description": description,
+    })
+}
+
+fn line_or_null(description: &str) -> Value {
+    let mut schema = line(description);
+    schema["type"] = json!(["string", "null"]);
+    schema
+}
+
+fn count(description: &str) -> Value {
+    json!({ "type": "integer", "minimum": 0, "description": description })
+}
+
+fn number(description: &str) -> Value {
+    json!({ "type": "number", "description": description })
+}
+
+fn flag(description: &str) -> Value {
+    json!({ "type": "boolean", "description": description })
+}
