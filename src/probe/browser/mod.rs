@@ -17,7 +17,7 @@
 //! # Ok(()) }
 //! ```
 
-mod link;
+pub mod link;
 mod microphone;
 mod peer;
 mod room;
