@@ -58,7 +58,7 @@ fn any_first_count_is_right_and_hex_counts_go_on_past_nine() {
     let mut world = World::new(Transport::Udp);
     let challenge = challenge(&mut world);
     for nc in [
-        "00000002", "00000003", "0000000a", "0000000F", "00000100", "1", "000000ff",
+        "00000002", "00000003", "0000000a", "0000000F", "00000100", "101", "000000ff",
     ] {
         let answer = try_invite(&mut world, &header(&challenge, nc, PASSWORD));
         assert_eq!(answer.status(), 100, "{nc}");
