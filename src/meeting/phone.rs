@@ -1,0 +1,485 @@
+//! A phone's media in a Session: what comes from its socket, and what its ear gets.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::audio::frame::{FRAME_8K_SAMPLES, Frame8k};
+use crate::audio::g711::Law;
+use crate::audio::level::{SILENCE_DBOV, level_dbov};
+use crate::audio::mix::Limiter;
+use crate::audio::opus::{Encoded, Encoder, EncoderSettings, PACKET_BYTES_MAX};
+use crate::audio::playout::{Played, Playout, PlayoutCodec, PlayoutConfig};
+use crate::limits::LEG_SILENCE_MAX;
+use crate::meeting::leg::{LegEvent, LegMedia, LegReport, PhoneCodec};
+use crate::rtp::discard::Discard;
+use crate::rtp::dtmf::{DtmfEvent, DtmfReceiver, Key};
+use crate::rtp::egress::EgressStream;
+use crate::rtp::latch::Latch;
+use crate::rtp::packet::{DatagramKind, Packet, classify};
+use crate::rtp::reception::Reception;
+use crate::rtp::rtcp::{REPORT_BYTES_MAX, RtcpSession};
+
+/// RFC 3551 §4.5: comfort noise.
+const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
+
+/// Quieter than this is the line itself, not what is said on it: the smallest step of µ-law is −72.
+const IDLE_LEVEL_DBOV: u8 = 70;
+
+/// Ticks of that before a phone's voice is no longer encoded. libopus could decide by itself (DTX),
+/// but it takes a steady tone for silence.
+const IDLE_AFTER_TICKS: u32 = 25;
+
+/// A silent Opus stream still sends one packet this often (RFC 7587 §3.1.3: 400 ms), so that
+/// browsers know it for silence and not for loss.
+const IDLE_PACKET_TICKS: u32 = 20;
+
+/// Opus timestamp units of a tick.
+const OPUS_TICK_UNITS: u32 = 960;
+
+/// RTCP interval (RFC 3550 §6.2: 5 s for small sessions).
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Octets of an RTP packet we send a phone: 60 ms of G.711 and the header.
+const EGRESS_PACKET_BYTES_MAX: usize = 512;
+
+/// Random numbers one leg starts with.
+#[derive(Debug, Clone, Copy)]
+pub struct LegSeed {
+    /// Of the G.711 stream to the phone.
+    pub ssrc: u32,
+    /// First sequence number to the phone.
+    pub sequence: u16,
+    /// First timestamp to the phone.
+    pub timestamp: u32,
+    /// Of the phone's voice towards browsers.
+    pub track_ssrc: u32,
+}
+
+/// One Opus packet of the phone's voice.
+#[derive(Debug, Clone)]
+pub struct VoicePacket {
+    /// RTP sequence number of the phone's track.
+    pub sequence: u16,
+    /// RTP timestamp, 48 kHz.
+    pub timestamp: u32,
+    /// First after silence.
+    pub marker: bool,
+    /// Opus.
+    pub payload: Bytes,
+}
+
+/// See the module.
+pub struct PhoneLeg {
+    media: LegMedia,
+    on_hold: bool,
+    latch: Latch,
+    rtcp_remote: SocketAddr,
+    dtmf: DtmfReceiver,
+    playout: Playout,
+    reception: Reception,
+    rtcp: RtcpSession,
+    report_at: Instant,
+    egress: EgressStream,
+    /// G.711 octets until a packet of `ptime` is full.
+    gathered: Vec<u8>,
+    started: bool,
+    heard_at: Instant,
+    lost_told: bool,
+    discarded: u64,
+    /// This tick's voice.
+    voice: Frame8k,
+    speaks: bool,
+    level: u8,
+    silent_ticks: u32,
+    /// The mix for this leg when it hears something of its own.
+    pub(super) limiter: Limiter,
+    encoder: Option<Encoder>,
+    encoder_settings: EncoderSettings,
+    track_ssrc: u32,
+    opus_sequence: u16,
+    opus_timestamp: u32,
+    opus_toc: u8,
+    opus_talking: bool,
+    opus_idle_ticks: u32,
+}
+
+impl PhoneLeg {
+    /// A leg whose phone has not been heard.
+    pub fn new(
+        now: Instant,
+        media: LegMedia,
+        encoder_settings: EncoderSettings,
+        seed: LegSeed,
+    ) -> Self {
+        let egress = EgressStream::new(
+            seed.ssrc,
+            seed.sequence,
+            seed.timestamp,
+            media.send_payload_type,
+            units_per_packet(&media),
+        );
+        Self {
+            latch: Latch::new(media.remote_rtp),
+            rtcp_remote: media.remote_rtcp,
+            on_hold: false,
+            dtmf: DtmfReceiver::new(),
+            playout: g711_playout(media.codec, seed.ssrc),
+            reception: Reception::new(media.codec.clock_rate_hz()),
+            // RFC 7022: the name says nothing about the host.
+            rtcp: RtcpSession::new(seed.ssrc, &format!("{:08x}", seed.track_ssrc)),
+            report_at: now + REPORT_INTERVAL,
+            egress,
+            gathered: Vec::with_capacity(EGRESS_PACKET_BYTES_MAX),
+            started: false,
+            heard_at: now,
+            lost_told: false,
+            discarded: 0,
+            voice: [0; FRAME_8K_SAMPLES],
+            speaks: false,
+            level: SILENCE_DBOV,
+            silent_ticks: IDLE_AFTER_TICKS,
+            limiter: Limiter::new(),
+            encoder: None,
+            encoder_settings,
+            track_ssrc: seed.track_ssrc,
+            opus_sequence: seed.sequence,
+            opus_timestamp: seed.timestamp,
+            opus_toc: 0,
+            opus_talking: false,
+            opus_idle_ticks: 0,
+            media,
+        }
+    }
+
+    /// The codec towards the phone.
+    pub fn codec(&self) -> PhoneCodec {
+        self.media.codec
+    }
+
+    /// SSRC under which its voice goes to browsers, before rewriting.
+    pub fn track_ssrc(&self) -> u32 {
+        self.track_ssrc
+    }
+
+    /// The phone has put us on hold.
+    pub fn is_on_hold(&self) -> bool {
+        self.on_hold
+    }
+
+    /// A later offer/answer exchange.
+    pub fn update(&mut self, now: Instant, media: LegMedia, on_hold: bool) {
+        if media.codec != self.media.codec {
+            self.playout = g711_playout(media.codec, self.egress.ssrc());
+            self.gathered.clear();
+        }
+        self.egress.set_payload_type(media.send_payload_type);
+        self.latch.handle_renegotiated(media.remote_rtp);
+        self.rtcp_remote = media.remote_rtcp;
+        self.on_hold = on_hold;
+        self.heard_at = now;
+        self.media = media;
+    }
+
+    // ── in ────────────────────────────────────────────────────────────────────────────────────
+
+    /// Takes a datagram of the RTP socket. `ntp` is the wallclock in NTP format.
+    pub fn handle_rtp(
+        &mut self,
+        arrival: Instant,
+        ntp: u64,
+        from: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<Option<LegEvent>, Discard> {
+        match classify(datagram) {
+            DatagramKind::Rtp => {}
+            DatagramKind::Rtcp if self.media.rtcp_mux => {
+                self.handle_rtcp(arrival, ntp, from, datagram)?;
+                return Ok(None);
+            }
+            DatagramKind::Rtcp | DatagramKind::Other => return self.discard(Discard::Malformed),
+        }
+        let packet = match Packet::parse(datagram) {
+            Ok(packet) => packet,
+            Err(reason) => return self.discard(reason),
+        };
+        let kind = self.media.receive_payload_type;
+        let is_voice = packet.payload_type == kind;
+        let is_dtmf = Some(packet.payload_type) == self.media.dtmf_payload_type;
+        let is_noise = packet.payload_type == COMFORT_NOISE_PAYLOAD_TYPE;
+        if !(is_voice || is_dtmf || is_noise) {
+            return self.discard(Discard::UnknownPayloadType);
+        }
+        if let Err(reason) = self.latch.handle_packet(arrival, from, &packet) {
+            return self.discard(reason);
+        }
+        self.reception.handle_packet(arrival, &packet, is_voice);
+        self.heard_at = arrival;
+        self.lost_told = false;
+        let event = if is_dtmf {
+            match self.dtmf.handle_packet(arrival, &packet) {
+                Ok(event) => event.and_then(pressed),
+                Err(reason) => return self.discard(reason),
+            }
+        } else if is_noise {
+            self.playout.handle_comfort_noise(&packet);
+            None
+        } else {
+            if let Err(reason) = self.playout.handle_packet(arrival, packet) {
+                return self.discard(reason);
+            }
+            None
+        };
+        if !self.started {
+            self.started = true;
+            return Ok(event.or(Some(LegEvent::MediaStarted)));
+        }
+        Ok(event)
+    }
+
+    /// Takes a datagram of the RTCP socket: figures only, and only from where the phone is.
+    pub fn handle_rtcp(
+        &mut self,
+        arrival: Instant,
+        ntp: u64,
+        from: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
+        let from_the_phone =
+            from.ip() == self.latch.destination().ip() || from.ip() == self.media.remote_rtcp.ip();
+        if !from_the_phone {
+            return self.discard(Discard::Stranger).map(drop);
+        }
+        match self.rtcp.handle_datagram(arrival, ntp, datagram) {
+            // Behind NAT the RTCP port is what it is seen as, too (RFC 4961).
+            Ok(_) => {
+                self.rtcp_remote = from;
+                Ok(())
+            }
+            Err(reason) => self.discard(reason).map(drop),
+        }
+    }
+
+    fn discard(&mut self, reason: Discard) -> Result<Option<LegEvent>, Discard> {
+        self.discarded += 1;
+        Err(reason)
+    }
+
+    // ── the tick ──────────────────────────────────────────────────────────────────────────────
+
+    /// Takes this tick's voice out of the buffer. `audible` is false while the server mutes it.
+    pub fn play(&mut self, now: Instant, audible: bool) -> Option<LegEvent> {
+        let played = self.playout.play(now, &mut self.voice);
+        if !audible || self.on_hold {
+            self.voice.fill(0);
+        }
+        let silent = matches!(played, Played::Silence) || !audible || self.on_hold;
+        self.level = if silent {
+            SILENCE_DBOV
+        } else {
+            level_dbov(&self.voice)
+        };
+        // Digital silence costs a decoder nothing to invent: it is not worth a mix of its own.
+        self.speaks = self.level < SILENCE_DBOV;
+        self.silent_ticks = if self.level < IDLE_LEVEL_DBOV {
+            0
+        } else {
+            self.silent_ticks.saturating_add(1)
+        };
+        let quiet = now.saturating_duration_since(self.heard_at);
+        let expected = self.media.may_receive && !self.on_hold;
+        if let Some(released) = self.dtmf.handle_timeout(now) {
+            debug_assert!(!matches!(released, DtmfEvent::Pressed(_)));
+        }
+        if expected && quiet >= LEG_SILENCE_MAX && !self.lost_told {
+            self.lost_told = true;
+            return Some(LegEvent::MediaLost);
+        }
+        None
+    }
+
+    /// What was played, if it is worth mixing.
+    pub fn voice(&self) -> Option<&Frame8k> {
+        self.speaks.then_some(&self.voice)
+    }
+
+    /// −dBov of what was played.
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// The voice as an Opus packet for browsers, if there is one this tick; `listened` is false
+    /// when no browser would get it. Time passes either way.
+    pub fn encode_voice(&mut self, listened: bool) -> Option<VoicePacket> {
+        let timestamp = self.opus_timestamp;
+        self.opus_timestamp = timestamp.wrapping_add(OPUS_TICK_UNITS);
+        if !listened {
+            self.opus_talking = false;
+            self.opus_idle_ticks = 0;
+            return None;
+        }
+        if self.silent_ticks < IDLE_AFTER_TICKS
+            && let Some(payload) = self.encode_frame()
+        {
+            let marker = !self.opus_talking;
+            self.opus_talking = true;
+            self.opus_idle_ticks = 0;
+            return Some(self.voice_packet(timestamp, marker, payload));
+        }
+        self.idle_packet(timestamp)
+    }
+
+    fn encode_frame(&mut self) -> Option<Bytes> {
+        if self.encoder.is_none() {
+            self.encoder = Encoder::new(self.encoder_settings).ok();
+        }
+        let mut packet = [0u8; PACKET_BYTES_MAX];
+        match self.encoder.as_mut()?.encode(&self.voice, &mut packet) {
+            Encoded::Packet(length) => {
+                self.opus_toc = packet[0];
+                Some(Bytes::copy_from_slice(&packet[..length]))
+            }
+            Encoded::Silence => None,
+        }
+    }
+
+    /// A packet of one octet, the table of contents with no frame behind it, is how Opus says
+    /// "silence goes on" (RFC 6716 §3.2.1): once when the voice ends, then every 400 ms.
+    fn idle_packet(&mut self, timestamp: u32) -> Option<VoicePacket> {
+        let first = self.opus_talking;
+        self.opus_talking = false;
+        if first {
+            self.opus_idle_ticks = 0;
+        } else {
+            self.opus_idle_ticks += 1;
+        }
+        let due = first || self.opus_idle_ticks >= IDLE_PACKET_TICKS;
+        if !due || self.opus_toc == 0 {
+            return None;
+        }
+        self.opus_idle_ticks = 0;
+        let toc = self.opus_toc & !0b11;
+        Some(self.voice_packet(timestamp, false, Bytes::copy_from_slice(&[toc])))
+    }
+
+    fn voice_packet(&mut self, timestamp: u32, marker: bool, payload: Bytes) -> VoicePacket {
+        let sequence = self.opus_sequence;
+        self.opus_sequence = sequence.wrapping_add(1);
+        VoicePacket {
+            sequence,
+            timestamp,
+            marker,
+            payload,
+        }
+    }
+
+    /// Takes 20 ms of G.711 for the phone's ear and, when a packet of its `ptime` is full, writes
+    /// it into `buffer`. The last value is where to send it.
+    pub fn write_voice(
+        &mut self,
+        codes: &[u8; FRAME_8K_SAMPLES],
+        buffer: &mut [u8],
+    ) -> Option<(SocketAddr, usize)> {
+        let packet_bytes = units_per_packet(&self.media) as usize;
+        self.gathered.extend_from_slice(codes);
+        if self.gathered.len() < packet_bytes {
+            return None;
+        }
+        let written = if self.media.may_send {
+            self.egress.write(&self.gathered, buffer)
+        } else {
+            self.egress.skip_ticks(1);
+            None
+        };
+        self.gathered.clear();
+        Some((self.latch.destination(), written?))
+    }
+
+    /// `ticks` were skipped after a stall: time has passed for the phone's ear and its voice.
+    pub fn skip_ticks(&mut self, ticks: u32) {
+        let packets = ticks * FRAME_8K_SAMPLES as u32 / units_per_packet(&self.media);
+        self.egress.skip_ticks(packets);
+        let units = OPUS_TICK_UNITS.wrapping_mul(ticks);
+        self.opus_timestamp = self.opus_timestamp.wrapping_add(units);
+    }
+
+    /// Writes the RTCP report that is due, if one is.
+    pub fn write_report(
+        &mut self,
+        now: Instant,
+        ntp: u64,
+        buffer: &mut [u8; REPORT_BYTES_MAX],
+    ) -> Option<(SocketAddr, usize)> {
+        if now < self.report_at {
+            return None;
+        }
+        self.report_at = now + REPORT_INTERVAL;
+        let length = self
+            .rtcp
+            .write_report(now, ntp, &self.egress, &mut self.reception, buffer);
+        Some((self.rtcp_destination(), length))
+    }
+
+    /// Writes the RTCP goodbye of a leg that ends.
+    pub fn write_goodbye(&self, buffer: &mut [u8; REPORT_BYTES_MAX]) -> (SocketAddr, usize) {
+        (self.rtcp_destination(), self.rtcp.write_goodbye(buffer))
+    }
+
+    /// RTCP leaves from the RTP socket.
+    pub fn has_rtcp_mux(&self) -> bool {
+        self.media.rtcp_mux
+    }
+
+    fn rtcp_destination(&self) -> SocketAddr {
+        if self.media.rtcp_mux {
+            self.latch.destination()
+        } else {
+            self.rtcp_remote
+        }
+    }
+
+    /// Figures so far.
+    pub fn report(&self) -> LegReport {
+        LegReport {
+            packets_received: self.reception.packets_received(),
+            packets_sent: u64::from(self.egress.packets_sent()),
+            packets_lost: self.reception.packets_lost(),
+            packets_discarded: self.discarded,
+            jitter_ms: self.reception.jitter().as_secs_f32() * 1e3,
+            concealed_ms: self.playout.stats().concealed_ms,
+            remote_loss: self.rtcp.remote_loss(),
+            round_trip_ms: self.rtcp.round_trip().map(|trip| trip.as_secs_f32() * 1e3),
+        }
+    }
+}
+
+/// The law of a phone codec.
+pub fn law_of(codec: PhoneCodec) -> Law {
+    match codec {
+        PhoneCodec::Pcmu => Law::Ulaw,
+        PhoneCodec::Pcma => Law::Alaw,
+    }
+}
+
+fn g711_playout(codec: PhoneCodec, seed: u32) -> Playout {
+    Playout::new(PlayoutConfig {
+        codec: PlayoutCodec::G711(law_of(codec)),
+        sample_rate_hz: codec.sample_rate_hz(),
+        seed,
+    })
+    .expect("G.711 needs no decoder that could be refused")
+}
+
+/// Samples, octets and timestamp units of one packet to the phone: whole ticks, 20 to 60 ms.
+fn units_per_packet(media: &LegMedia) -> u32 {
+    let ticks = (media.ptime.as_millis() as u32 / 20).clamp(1, 3);
+    ticks * FRAME_8K_SAMPLES as u32
+}
+
+fn pressed(event: DtmfEvent) -> Option<LegEvent> {
+    match event {
+        DtmfEvent::Pressed(Key::Digit(digit)) => Some(LegEvent::Dtmf(digit)),
+        DtmfEvent::Pressed(Key::Flash) | DtmfEvent::Released { .. } => None,
+    }
+}
