@@ -97,6 +97,22 @@ pub const DISPLAY_NAME_CHARS_MAX: usize = 128;
 /// Full: the join is refused with `MeetingFull`.
 pub const SESSION_PARTICIPANTS_MAX: usize = 500;
 
+/// Browsers decoded at once for the phones of a session: more voices at once nobody understands.
+/// More: the quietest are not heard by phones (browsers hear everyone).
+pub const MIXED_BROWSERS_MAX: usize = 5;
+
+/// A phone that should send and does not, for this long, is reported (`MediaLost`): the call layer
+/// decides. A muted phone may send nothing, so this alone ends no call.
+pub const LEG_SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Longest session description of a browser: hundreds of m-lines of about a kilobyte each. Longer:
+/// the message is refused.
+pub const PEER_DESCRIPTION_BYTES_MAX: usize = 512 * 1024;
+
+/// m-lines of a browser's first offer: microphone, camera, screen, data, and room to grow. More:
+/// the offer is refused.
+pub const PEER_FIRST_OFFER_SECTIONS_MAX: usize = 16;
+
 // ── config, telemetry, store ──────────────────────────────────────────────────────────────────
 
 /// Attributes a call's headers may give its participant. More are ignored: they are copied to every

@@ -3,8 +3,15 @@
 //!
 //! It knows nothing of SIP (invariant A3); `call` speaks both vocabularies.
 
+pub mod bridge;
+pub mod forward;
 pub mod leg;
 pub mod participant;
+pub mod peer;
+pub mod phone;
 pub mod preset;
+pub mod session;
 pub mod signal;
 pub mod snapshot;
+pub mod speaker;
+pub mod track;

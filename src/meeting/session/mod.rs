@@ -1,0 +1,461 @@
+//! One live instance of a Meeting: who sits in it, what they publish, who gets it.
+//!
+//! Sans-IO: the worker hands in datagrams, messages and the time, and drains [`Session::poll_output`]
+//! and [`Session::egress`] after every call.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::audio::opus::EncoderSettings;
+use crate::id::{MeetingId, OrganizationId, ParticipantId, SessionId};
+use crate::limits::SESSION_PARTICIPANTS_MAX;
+use crate::meeting::bridge::AudioBridge;
+use crate::meeting::forward::Forward;
+use crate::meeting::leg::{LegEvent, LegMedia, LegRemoval};
+use crate::meeting::participant::{Joining, ParticipantKind};
+use crate::meeting::peer::{Peer, PeerSetup};
+use crate::meeting::phone::{LegSeed, PhoneLeg};
+use crate::meeting::preset::CanProduce;
+use crate::meeting::signal::{ByeReason, ParticipantView, ServerMessage, Source, SourceState};
+use crate::meeting::snapshot::SessionSnapshot;
+use crate::meeting::speaker::Speaker;
+use crate::meeting::track::{SeatId, Track, TrackCodec, TrackId};
+use crate::rtp::rtcp::REPORT_BYTES_MAX;
+
+mod browser;
+mod output;
+mod phones;
+mod publish;
+mod tick;
+
+#[cfg(test)]
+mod tests;
+
+pub use output::{BrowserPacket, Egress, LegSocket, SessionChange, SessionOutput};
+
+/// What all sessions of a worker share.
+#[derive(Debug)]
+pub struct SessionSettings {
+    /// How browsers reach this worker.
+    pub peer: PeerSetup,
+    /// Phones' voices towards browsers.
+    pub opus: EncoderSettings,
+}
+
+/// Why a participant was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// `SESSION_PARTICIPANTS_MAX` are there.
+    #[error("the session is full")]
+    Full,
+    /// The participant's preset does not let phones in.
+    #[error("the preset does not allow phones")]
+    PresetForbidsPhone,
+}
+
+/// What a session is called and whose it is.
+#[derive(Debug, Clone)]
+pub struct SessionName {
+    /// The live instance.
+    pub id: SessionId,
+    /// Of which meeting.
+    pub meeting: MeetingId,
+    /// Its owner.
+    pub organization: OrganizationId,
+    /// Shown to browsers.
+    pub title: String,
+}
+
+struct Seat {
+    joining: Joining,
+    /// What it may send and whether it does.
+    sources: BTreeMap<Source, SourceState>,
+    /// What of it is published.
+    published: BTreeMap<Source, TrackId>,
+    media: Media,
+}
+
+enum Media {
+    Browser(Box<Browser>),
+    Phone(Box<PhoneLeg>),
+}
+
+/// A browser's side of its seat.
+#[derive(Default)]
+struct Browser {
+    /// From its first offer on.
+    peer: Option<Peer>,
+    /// What it gets.
+    subscriptions: BTreeMap<TrackId, Forward>,
+    /// Numbers of slots that carry nothing now.
+    idle: Vec<Forward>,
+    /// Sources it has spoken about with `mute`: the others are muted until they send.
+    declared: Vec<Source>,
+}
+
+impl Seat {
+    fn view(&self) -> ParticipantView {
+        let on_hold = match &self.media {
+            Media::Phone(leg) => leg.is_on_hold(),
+            Media::Browser(_) => false,
+        };
+        ParticipantView {
+            id: self.joining.id,
+            custom_participant_id: self.joining.custom_participant_id.clone(),
+            name: self.joining.name.clone(),
+            picture: self.joining.picture.clone(),
+            kind: self.joining.kind,
+            sources: self.sources.clone(),
+            on_hold,
+            attributes: self.joining.attributes.clone(),
+        }
+    }
+
+    fn may_produce(&self, source: Source) -> bool {
+        let preset = &self.joining.preset;
+        let permission = match source {
+            Source::Microphone => preset.audio,
+            Source::Camera => preset.video,
+            Source::Screen => preset.screenshare,
+        };
+        permission == CanProduce::Allowed
+    }
+
+    fn browser(&mut self) -> Option<&mut Browser> {
+        match &mut self.media {
+            Media::Browser(browser) => Some(browser),
+            Media::Phone(_) => None,
+        }
+    }
+
+    fn phone(&mut self) -> Option<&mut PhoneLeg> {
+        match &mut self.media {
+            Media::Phone(leg) => Some(leg),
+            Media::Browser(_) => None,
+        }
+    }
+}
+
+/// See the module.
+pub struct Session {
+    name: SessionName,
+    settings: Arc<SessionSettings>,
+    rng: StdRng,
+    started_at: Instant,
+    started: bool,
+    empty_since: Option<Instant>,
+    /// In order of joining: seat numbers grow.
+    seats: BTreeMap<SeatId, Seat>,
+    tracks: BTreeMap<TrackId, Track>,
+    next_track: u64,
+    bridge: AudioBridge,
+    speaker: Speaker,
+    ticks: u64,
+    outputs: VecDeque<SessionOutput>,
+    egress: Egress,
+}
+
+impl Session {
+    /// An empty session. `seed` comes from a cryptographic source: ICE passwords are drawn from it.
+    pub fn new(
+        now: Instant,
+        name: SessionName,
+        settings: Arc<SessionSettings>,
+        seed: [u8; 32],
+    ) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        let bridge = AudioBridge::new(rng.random());
+        Self {
+            name,
+            settings,
+            rng,
+            started_at: now,
+            started: false,
+            empty_since: Some(now),
+            seats: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            next_track: 0,
+            bridge,
+            speaker: Speaker::new(),
+            ticks: 0,
+            outputs: VecDeque::new(),
+            egress: Egress::default(),
+        }
+    }
+
+    // ── look ──────────────────────────────────────────────────────────────────────────────────
+
+    /// Its names.
+    pub fn name(&self) -> &SessionName {
+        &self.name
+    }
+
+    /// Since when nobody is here; `None` while somebody is.
+    pub fn empty_since(&self) -> Option<Instant> {
+        self.empty_since
+    }
+
+    /// Somebody has been here.
+    pub fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// Browsers and phones.
+    pub fn population(&self) -> (usize, usize) {
+        let is_phone = |seat: &&Seat| matches!(seat.media, Media::Phone(_));
+        let phones = self.seats.values().filter(is_phone).count();
+        (self.seats.len() - phones, phones)
+    }
+
+    /// Who is here.
+    pub fn snapshot(&self) -> SessionSnapshot {
+        SessionSnapshot {
+            session_id: self.name.id,
+            meeting_id: self.name.meeting,
+            organization: self.name.organization,
+            started_at: self.started_at,
+            participants: self.seats.values().map(Seat::view).collect(),
+        }
+    }
+
+    // ── come and go ───────────────────────────────────────────────────────────────────────────
+
+    /// Gives a browser the seat; its first message is `Joined`. Whoever has the same participant
+    /// id is replaced.
+    ///
+    /// # Errors
+    /// See [`JoinError`]; nothing has changed.
+    pub fn join_browser(
+        &mut self,
+        now: Instant,
+        seat: SeatId,
+        joining: Joining,
+        resume_token: String,
+    ) -> Result<(), JoinError> {
+        self.make_room(now, joining.id)?;
+        let entry = Seat {
+            joining,
+            sources: BTreeMap::new(),
+            published: BTreeMap::new(),
+            media: Media::Browser(Box::default()),
+        };
+        let message = ServerMessage::Joined {
+            session_id: self.name.id,
+            meeting_id: self.name.meeting,
+            title: self.name.title.clone(),
+            participant: entry.view(),
+            participants: self.seats.values().map(Seat::view).collect(),
+            resume_token,
+        };
+        self.signal(seat, message);
+        self.welcome(now, seat, entry);
+        Ok(())
+    }
+
+    /// Gives a phone the seat and publishes its voice.
+    ///
+    /// # Errors
+    /// See [`JoinError`]; nothing has changed.
+    pub fn join_phone(
+        &mut self,
+        now: Instant,
+        seat: SeatId,
+        joining: Joining,
+        media: LegMedia,
+    ) -> Result<(), JoinError> {
+        if !joining.preset.phone {
+            return Err(JoinError::PresetForbidsPhone);
+        }
+        self.make_room(now, joining.id)?;
+        let seed = LegSeed {
+            ssrc: self.rng.random(),
+            sequence: self.rng.random(),
+            timestamp: self.rng.random(),
+            track_ssrc: self.rng.random(),
+        };
+        let leg = PhoneLeg::new(now, media, self.settings.opus, seed);
+        let mut entry = Seat {
+            joining,
+            sources: BTreeMap::new(),
+            published: BTreeMap::new(),
+            media: Media::Phone(Box::new(leg)),
+        };
+        let speaks = entry.may_produce(Source::Microphone);
+        if speaks {
+            let state = SourceState { muted: false };
+            entry.sources.insert(Source::Microphone, state);
+        }
+        self.welcome(now, seat, entry);
+        if speaks {
+            self.publish(now, seat, Source::Microphone, TrackCodec::Opus);
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, now: Instant, participant: ParticipantId) -> Result<(), JoinError> {
+        let same = |(_, seat): &(&SeatId, &Seat)| seat.joining.id == participant;
+        match self.seats.iter().find(same).map(|(seat, _)| *seat) {
+            Some(seat) => self.remove(now, seat, ByeReason::Replaced),
+            None if self.seats.len() >= SESSION_PARTICIPANTS_MAX => return Err(JoinError::Full),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn welcome(&mut self, now: Instant, seat: SeatId, entry: Seat) {
+        let view = entry.view();
+        if !self.started {
+            self.started = true;
+            self.started_at = now;
+            self.change(SessionChange::Started);
+        }
+        self.empty_since = None;
+        self.seats.insert(seat, entry);
+        self.change(SessionChange::ParticipantJoined(view.clone()));
+        self.broadcast(
+            seat,
+            &ServerMessage::ParticipantJoined { participant: view },
+        );
+    }
+
+    /// Ends a seat; others are told. Nothing happens if it has ended already.
+    pub fn remove(&mut self, now: Instant, seat: SeatId, reason: ByeReason) {
+        let Some(mut entry) = self.seats.remove(&seat) else {
+            return;
+        };
+        let view = entry.view();
+        for track in std::mem::take(&mut entry.published).into_values() {
+            self.unpublish(now, track);
+        }
+        match entry.media {
+            Media::Browser(mut browser) => {
+                self.signal(seat, ServerMessage::Bye { reason });
+                if let Some(peer) = &mut browser.peer {
+                    peer.close();
+                    take_transmits(&mut self.egress, seat, peer);
+                }
+                self.outputs.push_back(SessionOutput::BrowserGone { seat });
+            }
+            Media::Phone(leg) => self.end_leg(seat, &leg, reason),
+        }
+        if self.population().1 == 0 {
+            self.bridge.clear();
+        }
+        if self.seats.is_empty() {
+            self.empty_since = Some(now);
+        }
+        let participant_id = view.id;
+        self.broadcast(seat, &ServerMessage::ParticipantLeft { participant_id });
+        self.change(SessionChange::ParticipantLeft(view));
+    }
+
+    fn end_leg(&mut self, seat: SeatId, leg: &PhoneLeg, reason: ByeReason) {
+        let removal = match reason {
+            ByeReason::Left => None,
+            ByeReason::Kicked => Some(LegRemoval::Kicked),
+            ByeReason::Replaced => Some(LegRemoval::Replaced),
+            ByeReason::SessionEnded | ByeReason::Shutdown => Some(LegRemoval::SessionEnded),
+            ByeReason::ConnectionLost | ByeReason::Internal => Some(LegRemoval::WorkerFailed),
+        };
+        if let Some(removal) = removal {
+            let event = LegEvent::Removed(removal);
+            self.outputs.push_back(SessionOutput::Leg { seat, event });
+        }
+        let mut buffer = [0; REPORT_BYTES_MAX];
+        let (to, length) = leg.write_goodbye(&mut buffer);
+        let socket = rtcp_socket(leg);
+        self.egress.push_phone(seat, socket, to, &buffer[..length]);
+        let report = leg.report();
+        self.outputs
+            .push_back(SessionOutput::LegGone { seat, report });
+    }
+
+    /// Removes participants; how many were there.
+    pub fn kick(&mut self, now: Instant, participants: &[ParticipantId]) -> usize {
+        let chosen: Vec<SeatId> = self
+            .seats
+            .iter()
+            .filter(|(_, seat)| participants.contains(&seat.joining.id))
+            .map(|(seat, _)| *seat)
+            .collect();
+        for seat in &chosen {
+            self.remove(now, *seat, ByeReason::Kicked);
+        }
+        chosen.len()
+    }
+
+    /// Removes everyone; how many were there.
+    pub fn end(&mut self, now: Instant, reason: ByeReason) -> usize {
+        let everyone: Vec<SeatId> = self.seats.keys().copied().collect();
+        for seat in &everyone {
+            self.remove(now, *seat, reason);
+        }
+        everyone.len()
+    }
+
+    // ── drain ─────────────────────────────────────────────────────────────────────────────────
+
+    /// Next message or event.
+    pub fn poll_output(&mut self) -> Option<SessionOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// Packets to send; clear it when they are sent.
+    pub fn egress(&mut self) -> &mut Egress {
+        &mut self.egress
+    }
+
+    fn signal(&mut self, seat: SeatId, message: ServerMessage) {
+        self.outputs
+            .push_back(SessionOutput::Signal { seat, message });
+    }
+
+    /// To every browser but one.
+    fn broadcast(&mut self, except: SeatId, message: &ServerMessage) {
+        for (seat, entry) in &self.seats {
+            if *seat != except && entry.joining.kind == ParticipantKind::Browser {
+                let message = message.clone();
+                let seat = *seat;
+                self.outputs
+                    .push_back(SessionOutput::Signal { seat, message });
+            }
+        }
+    }
+
+    fn change(&mut self, change: SessionChange) {
+        self.outputs.push_back(SessionOutput::Change(change));
+    }
+
+    /// Tells everyone, the participant too, how it is now.
+    fn broadcast_update(&mut self, seat: SeatId) {
+        let Some(entry) = self.seats.get(&seat) else {
+            return;
+        };
+        let message = ServerMessage::ParticipantUpdated {
+            participant: entry.view(),
+        };
+        if entry.joining.kind == ParticipantKind::Browser {
+            self.signal(seat, message.clone());
+        }
+        self.broadcast(seat, &message);
+    }
+}
+
+/// Puts what a peer wants to send into the egress.
+fn take_transmits(egress: &mut Egress, seat: SeatId, peer: &mut Peer) {
+    while let Some((to, bytes)) = peer.poll_transmit() {
+        egress.browsers.push(BrowserPacket { seat, to, bytes });
+    }
+}
+
+fn rtcp_socket(leg: &PhoneLeg) -> LegSocket {
+    if leg.has_rtcp_mux() {
+        LegSocket::Rtp
+    } else {
+        LegSocket::Rtcp
+    }
+}

@@ -1,0 +1,81 @@
+//! What phones say: their sockets' datagrams and their calls' changes.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::{Session, SessionChange, SessionOutput};
+use crate::meeting::leg::{LegEvent, LegMedia};
+use crate::meeting::signal::ServerMessage;
+use crate::meeting::track::SeatId;
+use crate::rtp::discard::Discard;
+use crate::rtp::rtcp::ntp_from_unix;
+
+impl Session {
+    /// Takes a datagram of a phone's RTP socket. `wallclock` is the time since the Unix epoch.
+    ///
+    /// # Errors
+    /// The packet was not used; to be counted.
+    pub fn handle_phone_rtp(
+        &mut self,
+        arrival: Instant,
+        wallclock: Duration,
+        seat: SeatId,
+        from: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
+        let Some(leg) = self.seats.get_mut(&seat).and_then(super::Seat::phone) else {
+            return Ok(());
+        };
+        let event = leg.handle_rtp(arrival, ntp_from_unix(wallclock), from, datagram)?;
+        if let Some(event) = event {
+            self.leg_event(seat, event);
+        }
+        Ok(())
+    }
+
+    /// Takes a datagram of a phone's RTCP socket.
+    ///
+    /// # Errors
+    /// The packet was not used; to be counted.
+    pub fn handle_phone_rtcp(
+        &mut self,
+        arrival: Instant,
+        wallclock: Duration,
+        seat: SeatId,
+        from: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
+        match self.seats.get_mut(&seat).and_then(super::Seat::phone) {
+            Some(leg) => leg.handle_rtcp(arrival, ntp_from_unix(wallclock), from, datagram),
+            None => Ok(()),
+        }
+    }
+
+    /// A later offer/answer exchange changed the phone's media, or it went on or off hold.
+    pub fn update_phone(&mut self, now: Instant, seat: SeatId, media: LegMedia, on_hold: bool) {
+        let Some(leg) = self.seats.get_mut(&seat).and_then(super::Seat::phone) else {
+            return;
+        };
+        let changed = leg.is_on_hold() != on_hold;
+        leg.update(now, media, on_hold);
+        if changed {
+            self.broadcast_update(seat);
+        }
+    }
+
+    pub(super) fn leg_event(&mut self, seat: SeatId, event: LegEvent) {
+        if let (LegEvent::Dtmf(digit), Some(entry)) = (&event, self.seats.get(&seat)) {
+            let (digit, participant_id) = (*digit, entry.joining.id);
+            let message = ServerMessage::Dtmf {
+                participant_id,
+                digit,
+            };
+            self.broadcast(seat, &message);
+            self.change(SessionChange::Dtmf {
+                participant: participant_id,
+                digit,
+            });
+        }
+        self.outputs.push_back(SessionOutput::Leg { seat, event });
+    }
+}

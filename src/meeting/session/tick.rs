@@ -1,0 +1,137 @@
+//! The 20 ms tick: phones hear, phones are heard, levels are told.
+
+use std::time::{Duration, Instant};
+
+use super::publish::TrackPacket;
+use super::{LegSocket, Media, Session, rtcp_socket, take_transmits};
+use crate::meeting::signal::{ServerMessage, Source};
+use crate::meeting::track::{SeatId, TrackId};
+use crate::rtp::rtcp::{REPORT_BYTES_MAX, ntp_from_unix};
+
+/// Meters move five times a second.
+const LEVELS_EVERY_TICKS: u64 = 10;
+
+/// An RTP packet to a phone: 60 ms of G.711 and the header.
+const PACKET_BYTES_MAX: usize = 512;
+
+impl Session {
+    /// One step of 20 ms. `skipped` ticks before it fell out (a stall): time has passed for them
+    /// too. `wallclock` is the time since the Unix epoch.
+    pub fn tick(&mut self, now: Instant, wallclock: Duration, skipped: u32) {
+        self.ticks += 1;
+        if self.population().1 > 0 {
+            self.play_legs(now, skipped);
+            self.feed_ears(now);
+            self.send_voices(now);
+            self.send_reports(now, wallclock);
+        }
+        self.catch_up_peers(now);
+        self.request_pending_keyframes(now);
+        if self.ticks.is_multiple_of(LEVELS_EVERY_TICKS)
+            && let Some(levels) = self.speaker.report()
+        {
+            let nobody = SeatId(u64::MAX);
+            self.broadcast(nobody, &ServerMessage::Levels { levels });
+        }
+    }
+
+    fn play_legs(&mut self, now: Instant, skipped: u32) {
+        let mut events = Vec::new();
+        for (seat, entry) in &mut self.seats {
+            let Media::Phone(leg) = &mut entry.media else {
+                continue;
+            };
+            if skipped > 0 {
+                leg.skip_ticks(skipped);
+            }
+            let track = entry.published.get(&Source::Microphone);
+            let audible = track
+                .and_then(|track| self.tracks.get(track))
+                .is_some_and(|track| !track.is_muted());
+            events.extend(leg.play(now, audible).map(|event| (*seat, event)));
+            self.speaker.heard(entry.joining.id, leg.level());
+        }
+        for (seat, event) in events {
+            self.leg_event(seat, event);
+        }
+    }
+
+    /// Mixes, and sends every phone what it hears. Always, silence too: phones hang up on no RTP.
+    fn feed_ears(&mut self, now: Instant) {
+        let legs = self.seats.values().filter_map(|entry| match &entry.media {
+            Media::Phone(leg) => Some(&**leg),
+            Media::Browser(_) => None,
+        });
+        self.bridge.sum(now, legs);
+        let mut ears = self.bridge.ears();
+        let mut buffer = [0; PACKET_BYTES_MAX];
+        for (seat, entry) in &mut self.seats {
+            let Media::Phone(leg) = &mut entry.media else {
+                continue;
+            };
+            let codes = ears.hear(leg);
+            if let Some((to, length)) = leg.write_voice(&codes, &mut buffer) {
+                let packet = &buffer[..length];
+                self.egress.push_phone(*seat, LegSocket::Rtp, to, packet);
+            }
+        }
+    }
+
+    /// Encodes every phone's voice once and sends it to all browsers.
+    fn send_voices(&mut self, now: Instant) {
+        let voices: Vec<(SeatId, TrackId)> = self
+            .seats
+            .iter()
+            .filter(|(_, entry)| matches!(entry.media, Media::Phone(_)))
+            .filter_map(|(seat, entry)| Some((*seat, *entry.published.get(&Source::Microphone)?)))
+            .collect();
+        for (seat, track) in voices {
+            let listened = self.is_listened(track);
+            let Some(leg) = self.seats.get_mut(&seat).and_then(super::Seat::phone) else {
+                continue;
+            };
+            let ssrc = leg.track_ssrc();
+            let Some(packet) = leg.encode_voice(listened) else {
+                continue;
+            };
+            let packet = TrackPacket {
+                ssrc,
+                sequence: packet.sequence,
+                timestamp: packet.timestamp,
+                marker: packet.marker,
+                payload: &packet.payload,
+            };
+            self.fan_out(now, track, &packet);
+        }
+    }
+
+    fn send_reports(&mut self, now: Instant, wallclock: Duration) {
+        let ntp = ntp_from_unix(wallclock);
+        let mut buffer = [0; REPORT_BYTES_MAX];
+        for (seat, entry) in &mut self.seats {
+            let Media::Phone(leg) = &mut entry.media else {
+                continue;
+            };
+            if let Some((to, length)) = leg.write_report(now, ntp, &mut buffer) {
+                let socket = rtcp_socket(leg);
+                self.egress.push_phone(*seat, socket, to, &buffer[..length]);
+            }
+        }
+    }
+
+    fn catch_up_peers(&mut self, now: Instant) {
+        let mut spoke = Vec::new();
+        for (seat, entry) in &mut self.seats {
+            if let Media::Browser(browser) = &mut entry.media
+                && let Some(peer) = &mut browser.peer
+                && peer.catch_up()
+            {
+                take_transmits(&mut self.egress, *seat, peer);
+                spoke.push(*seat);
+            }
+        }
+        for seat in spoke {
+            self.drain_peer(now, seat);
+        }
+    }
+}
