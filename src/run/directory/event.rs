@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use crate::id::{MeetingId, OrganizationId, ParticipantId, SessionId};
-use crate::meeting::signal::ParticipantView;
+use crate::id::{MeetingId, OrganizationId, SessionId};
+pub use crate::meeting::session::SessionChange;
 
 /// One thing that happened in a live session.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,24 +18,4 @@ pub struct SessionEvent {
     pub at: Instant,
     /// What.
     pub what: SessionChange,
-}
-
-/// The kinds of [`SessionEvent`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum SessionChange {
-    /// The first participant came.
-    Started,
-    /// The last one left, a while ago, or someone ended it.
-    Ended,
-    /// Someone came.
-    ParticipantJoined(ParticipantView),
-    /// Someone left.
-    ParticipantLeft(ParticipantView),
-    /// A phone pressed a key.
-    Dtmf {
-        /// Who.
-        participant: ParticipantId,
-        /// `0`–`9`, `*`, `#`, `A`–`D`.
-        digit: char,
-    },
 }

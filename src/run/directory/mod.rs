@@ -14,6 +14,7 @@ mod seat;
 mod task;
 
 pub use event::{SessionChange, SessionEvent};
+pub(crate) use seat::SeatDoor;
 pub use seat::{BrowserSeat, PhoneSeat, SeatGone};
 
 pub use crate::run::worker::{MeetingInfo, StartError, WorkerConfig, WorkerHealth};

@@ -6,8 +6,12 @@ use std::time::Duration;
 use crate::telemetry::metric::media::MediaMetrics;
 
 pub(crate) mod command;
+mod entry;
 pub(crate) mod health;
 mod machine;
+mod routes;
+mod schedule;
+mod sessions;
 pub(crate) mod thread;
 pub(crate) mod wake;
 

@@ -14,6 +14,7 @@ use super::machine::{Worker, WorkerParts};
 use super::wake::Waker;
 use super::{StartError, WorkerConfig};
 use crate::id::MeetingId;
+use crate::meeting::peer::Certificate;
 use crate::run::clock;
 use crate::run::directory::SessionEvent;
 
@@ -67,9 +68,10 @@ pub(crate) fn start_all(
         return Err(StartError::Config("no address to offer to browsers"));
     }
     let sockets = bind_all(&config)?;
+    let certificate = Certificate::generate().map_err(StartError::Certificate)?;
     let mut workers = Vec::with_capacity(sockets.len());
     for (index, socket) in sockets.into_iter().enumerate() {
-        let worker = start(index, socket, &config, notices.clone())?;
+        let worker = start(index, socket, &config, certificate.clone(), notices.clone())?;
         workers.push(worker);
     }
     Ok(workers)
@@ -114,6 +116,7 @@ fn start(
     index: usize,
     socket: UdpSocket,
     config: &WorkerConfig,
+    certificate: Certificate,
     notices: mpsc::Sender<Notice>,
 ) -> Result<WorkerHandle, StartError> {
     let local = socket.local_addr().map_err(StartError::Thread)?;
@@ -123,6 +126,7 @@ fn start(
     let (commands, receiver) = CommandSender::new(waker.clone());
     let worker = Worker::new(WorkerParts {
         config: config.clone(),
+        certificate,
         socket,
         commands: receiver,
         door: commands.clone(),
