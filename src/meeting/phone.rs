@@ -175,7 +175,7 @@ impl PhoneLeg {
             self.gathered.clear();
         }
         self.egress.set_payload_type(media.send_payload_type);
-        self.latch.handle_renegotiated(media.remote_rtp);
+        self.latch.handle_renegotiated(now, media.remote_rtp);
         self.rtcp_remote = media.remote_rtcp;
         self.on_hold = on_hold;
         self.heard_at = now;
