@@ -5,6 +5,8 @@ mod audio_sim;
 mod call_machine;
 mod sdp_golden;
 mod sdp_negotiate;
+mod sip_auth;
 mod sip_flows;
 mod sip_support;
 mod sip_torture;
+mod sip_transactions;
