@@ -22,13 +22,19 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Another program holds a lock on it.
-    #[error("{}: the database is locked by another program; close it and start again", path.display())]
+    #[error(
+        "{}: the database is locked by another program; close it and start again",
+        path.display()
+    )]
     Locked {
         /// The database.
         path: PathBuf,
     },
     /// Not a database, or damaged.
-    #[error("{}: not a database or damaged ({reason}); restore a backup or move it away", path.display())]
+    #[error(
+        "{}: not a database or damaged ({reason}); restore a backup or move it away",
+        path.display()
+    )]
     Corrupt {
         /// The database.
         path: PathBuf,
@@ -37,8 +43,9 @@ pub enum OpenError {
     },
     /// Written by a newer version.
     #[error(
-        "{}: written by a newer ringbridge (schema {found}, this one knows up to {known}); upgrade, \
-         or restore the backup made before the upgrade", path.display()
+        "{}: written by a newer ringbridge (schema {found}, this one knows up to {known}); \
+         upgrade, or restore the backup made before the upgrade",
+        path.display()
     )]
     Newer {
         /// The database.

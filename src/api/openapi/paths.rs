@@ -58,40 +58,98 @@ const NONE: Option<&str> = None;
 
 #[rustfmt::skip]
 const OPERATIONS: &[Operation] = operations! {
-    post MEETINGS, "meetings", create_meeting, "Make a meeting", Some("MeetingBody"), [] => Made("Meeting");
-    get MEETINGS, "meetings", list_meetings, "List meetings, newest first", NONE, ["search"] => Page("Meeting");
-    get MEETING, "meetings", get_meeting, "Show a meeting", NONE, [] => One("Meeting");
-    patch MEETING, "meetings", update_meeting, "Change a meeting", Some("MeetingChange"), [] => One("Meeting");
+    post MEETINGS, "meetings", create_meeting,
+        "Make a meeting",
+        Some("MeetingBody"), [] => Made("Meeting");
+    get MEETINGS, "meetings", list_meetings,
+        "List meetings, newest first",
+        NONE, ["search"] => Page("Meeting");
+    get MEETING, "meetings", get_meeting,
+        "Show a meeting",
+        NONE, [] => One("Meeting");
+    patch MEETING, "meetings", update_meeting,
+        "Change a meeting",
+        Some("MeetingChange"), [] => One("Meeting");
 
-    post PARTICIPANTS, "participants", add_participant, "Add a participant and get its token", Some("ParticipantBody"), [] => Made("InvitedParticipant");
-    get PARTICIPANTS, "participants", list_participants, "List a meeting's participants, newest first", NONE, [] => Page("Participant");
-    get PARTICIPANT, "participants", get_participant, "Show a participant", NONE, [] => One("Participant");
-    patch PARTICIPANT, "participants", update_participant, "Change a participant", Some("ParticipantBody"), [] => One("Participant");
-    delete PARTICIPANT, "participants", delete_participant, "Remove a participant; its tokens open nothing from now on", NONE, [] => One("Participant");
-    post "/v2/meetings/{meeting}/participants/{participant}/token", "participants", renew_token, "Get a fresh token", NONE, [] => One("Token");
+    post PARTICIPANTS, "participants", add_participant,
+        "Add a participant and get its token",
+        Some("ParticipantBody"), [] => Made("InvitedParticipant");
+    get PARTICIPANTS, "participants", list_participants,
+        "List a meeting's participants, newest first",
+        NONE, [] => Page("Participant");
+    get PARTICIPANT, "participants", get_participant,
+        "Show a participant",
+        NONE, [] => One("Participant");
+    patch PARTICIPANT, "participants", update_participant,
+        "Change a participant",
+        Some("ParticipantBody"), [] => One("Participant");
+    delete PARTICIPANT, "participants", delete_participant,
+        "Remove a participant; its tokens open nothing from now on",
+        NONE, [] => One("Participant");
+    post "/v2/meetings/{meeting}/participants/{participant}/token", "participants", renew_token,
+        "Get a fresh token",
+        NONE, [] => One("Token");
 
-    get "/v2/meetings/{meeting}/active-session", "active session", get_active_session, "Show who is in the meeting now", NONE, [] => One("ActiveSession");
-    post "/v2/meetings/{meeting}/active-session/kick", "active session", kick, "Remove participants, phones too", Some("Whom"), [] => One("Done");
-    post "/v2/meetings/{meeting}/active-session/kick-all", "active session", kick_all, "Remove everyone and end the session", NONE, [] => One("Done");
-    post "/v2/meetings/{meeting}/active-session/mute", "active session", mute, "Mute participants at the server", Some("Whom"), [] => One("Done");
-    post "/v2/meetings/{meeting}/active-session/mute-all", "active session", mute_all, "Mute everyone at the server", Some("MuteAll"), [] => One("Done");
+    get "/v2/meetings/{meeting}/active-session", "active session", get_active_session,
+        "Show who is in the meeting now",
+        NONE, [] => One("ActiveSession");
+    post "/v2/meetings/{meeting}/active-session/kick", "active session", kick,
+        "Remove participants, phones too",
+        Some("Whom"), [] => One("Done");
+    post "/v2/meetings/{meeting}/active-session/kick-all", "active session", kick_all,
+        "Remove everyone and end the session",
+        NONE, [] => One("Done");
+    post "/v2/meetings/{meeting}/active-session/mute", "active session", mute,
+        "Mute participants at the server",
+        Some("Whom"), [] => One("Done");
+    post "/v2/meetings/{meeting}/active-session/mute-all", "active session", mute_all,
+        "Mute everyone at the server",
+        Some("MuteAll"), [] => One("Done");
 
-    post PRESETS, "presets", create_preset, "Make a preset", Some("PresetBody"), [] => Made("Preset");
-    get PRESETS, "presets", list_presets, "List presets by name", NONE, [] => Page("Preset");
-    get PRESET, "presets", get_preset, "Show a preset", NONE, [] => One("Preset");
-    patch PRESET, "presets", update_preset, "Change parts of a preset", Some("PresetChange"), [] => One("Preset");
-    delete PRESET, "presets", delete_preset, "Remove a preset", NONE, [] => One("Preset");
+    post PRESETS, "presets", create_preset,
+        "Make a preset",
+        Some("PresetBody"), [] => Made("Preset");
+    get PRESETS, "presets", list_presets,
+        "List presets by name",
+        NONE, [] => Page("Preset");
+    get PRESET, "presets", get_preset,
+        "Show a preset",
+        NONE, [] => One("Preset");
+    patch PRESET, "presets", update_preset,
+        "Change parts of a preset",
+        Some("PresetChange"), [] => One("Preset");
+    delete PRESET, "presets", delete_preset,
+        "Remove a preset",
+        NONE, [] => One("Preset");
 
-    get "/v2/sessions", "sessions", list_sessions, "List sessions, newest first", NONE, ["associated_id", "status"] => Page("Session");
-    get "/v2/sessions/{session}", "sessions", get_session, "Show a session", NONE, [] => One("Session");
-    get "/v2/sessions/{session}/participants", "sessions", list_session_participants, "List who was in a session", NONE, [] => Page("Stay");
+    get "/v2/sessions", "sessions", list_sessions,
+        "List sessions, newest first",
+        NONE, ["associated_id", "status"] => Page("Session");
+    get "/v2/sessions/{session}", "sessions", get_session,
+        "Show a session",
+        NONE, [] => One("Session");
+    get "/v2/sessions/{session}/participants", "sessions", list_session_participants,
+        "List who was in a session",
+        NONE, [] => Page("Stay");
 
-    post CREDENTIALS, "sip", create_sip_credential, "Make a SIP credential; the password is told once", Some("SipCredentialBody"), [] => Made("NewSipCredential");
-    get CREDENTIALS, "sip", list_sip_credentials, "List SIP credentials, newest first", NONE, [] => Page("SipCredential");
-    get CREDENTIAL, "sip", get_sip_credential, "Show a SIP credential", NONE, [] => One("SipCredential");
-    delete CREDENTIAL, "sip", delete_sip_credential, "Remove a SIP credential; calls in progress go on", NONE, [] => One("SipCredential");
-    get "/v2/sip/calls", "sip", list_calls, "List ended calls, newest first", NONE, ["meeting_id", "outcome"] => Page("Call");
-    get "/v2/sip/calls/{call}", "sip", get_call, "Show an ended call", NONE, [] => One("Call");
+    post CREDENTIALS, "sip", create_sip_credential,
+        "Make a SIP credential; the password is told once",
+        Some("SipCredentialBody"), [] => Made("NewSipCredential");
+    get CREDENTIALS, "sip", list_sip_credentials,
+        "List SIP credentials, newest first",
+        NONE, [] => Page("SipCredential");
+    get CREDENTIAL, "sip", get_sip_credential,
+        "Show a SIP credential",
+        NONE, [] => One("SipCredential");
+    delete CREDENTIAL, "sip", delete_sip_credential,
+        "Remove a SIP credential; calls in progress go on",
+        NONE, [] => One("SipCredential");
+    get "/v2/sip/calls", "sip", list_calls,
+        "List ended calls, newest first",
+        NONE, ["meeting_id", "outcome"] => Page("Call");
+    get "/v2/sip/calls/{call}", "sip", get_call,
+        "Show an ended call",
+        NONE, [] => One("Call");
 };
 
 pub(super) fn all() -> Value {

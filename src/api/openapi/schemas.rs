@@ -13,8 +13,8 @@ pub(super) fn all() -> Value {
             ("end_offset", count("Number of the last item; 0 on an empty page.")),
         ]),
         "Meeting": meeting(),
-        "MeetingBody": optional(&meeting_fields()),
-        "MeetingChange": optional(&[
+        "MeetingBody": body(&meeting_fields()),
+        "MeetingChange": body(&[
             meeting_fields(),
             vec![("status", meeting_status())],
         ].concat()),
@@ -26,9 +26,12 @@ pub(super) fn all() -> Value {
                 ("join_url", text("A page that joins with the token.")),
             ],
         ].concat()),
-        "ParticipantBody": optional(&[
+        "ParticipantBody": body(&[
             ("name", text("Shown to everyone; control characters are removed.")),
-            ("picture", text("Address of a picture, http or https.")),
+            ("picture", json!({
+                "type": "string", "maxLength": 2_048, "pattern": "^(https?://[!-~]*)?$",
+                "description": "Address of a picture.",
+            })),
             ("preset_name", text("Name of a preset; group_call_participant if not given.")),
             ("custom_participant_id", line("Your own reference.")),
         ]),
@@ -39,7 +42,10 @@ pub(super) fn all() -> Value {
             vec![("created_at", time()), ("updated_at", time())],
         ].concat()),
         "PresetBody": preset_body(),
-        "PresetChange": optional(&[vec![("name", line("New name."))], loose_parts()].concat()),
+        "PresetChange": optional(&[
+            vec![("name", line_or_null("New name."))],
+            loose_parts(),
+        ].concat()),
         "Session": object(&session_fields()),
         "ActiveSession": object(&[
             session_fields(),
@@ -70,7 +76,7 @@ pub(super) fn all() -> Value {
             credential_fields(),
             vec![("password", text("Told now and never again."))],
         ].concat()),
-        "SipCredentialBody": optional(&[
+        "SipCredentialBody": body(&[
             ("name", line("What you call it.")),
             ("username", json!({
                 "type": "string", "pattern": "^[A-Za-z0-9_.-]{3,64}$",
@@ -370,6 +376,21 @@ fn optional(fields: &[Field]) -> Value {
     json!({ "type": "object", "properties": properties })
 }
 
+/// As [`optional`], where null says as much as leaving a member out.
+fn body(fields: &[Field]) -> Value {
+    let mut body = optional(fields);
+    for (name, _) in fields {
+        let schema = &mut body["properties"][name];
+        if let Some(kind) = schema["type"].as_str() {
+            schema["type"] = json!([kind, "null"]);
+        }
+        if let Some(values) = schema["enum"].as_array_mut() {
+            values.push(Value::Null);
+        }
+    }
+    body
+}
+
 fn open_object(description: &str) -> Value {
     json!({ "type": "object", "description": description })
 }
@@ -408,7 +429,8 @@ fn text(description: &str) -> Value {
 
 fn line(description: &str) -> Value {
     json!({
-        "type": "string", "maxLength": API_TEXT_CHARS_MAX, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+        "type": "string", "maxLength": API_TEXT_CHARS_MAX,
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
         "description": description,
     })
 }

@@ -30,14 +30,14 @@ impl Browser {
         self.0.send(message.into()).await.unwrap();
     }
 
-    /// The next message, or what was said in the close frame.
+    /// The next message, or the reason in the close frame.
     async fn hear(&mut self) -> Value {
         loop {
             let next = tokio::time::timeout(PATIENCE, self.0.next()).await;
             match next.expect("the server has fallen silent") {
                 Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
                 Some(Ok(Message::Close(Some(frame)))) => {
-                    return json!({ "close": u16::from(frame.code), "reason": frame.reason.as_str() });
+                    return json!({ "reason": frame.reason.as_str() });
                 }
                 Some(Ok(Message::Ping(_))) => {}
                 other => panic!("unexpected: {other:?}"),

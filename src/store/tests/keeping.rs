@@ -131,7 +131,12 @@ async fn a_preset_keeps_what_it_does_not_understand_and_rules_on_what_it_does() 
     let folder = Folder::new();
     let store = folder.open().unwrap();
     let organization = store.settings().first_organization;
-    let text = r#"{"permissions":{"media":{"audio":{"can_produce":"NOT_ALLOWED"}},"polls":{"can_vote":true}}}"#;
+    let text = r#"{
+        "permissions": {
+            "media": { "audio": { "can_produce": "NOT_ALLOWED" } },
+            "polls": { "can_vote": true }
+        }
+    }"#;
     let document: PresetDocument = serde_json::from_str(text).unwrap();
     let made = store
         .create_preset(organization, "listeners".to_owned(), document)
