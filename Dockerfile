@@ -12,7 +12,7 @@ FROM debian:bookworm-slim AS build
 WORKDIR /src
 COPY scripts scripts
 RUN scripts/setup build
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY sip-profiles sip-profiles
 COPY web web
 COPY src src
