@@ -155,7 +155,8 @@ const _: () = assert!(STORE_LOCK_WAIT_MAX.as_millis() < STORE_REPLY_MAX.as_milli
 pub const RTP_PORT_DRAIN: Duration = Duration::from_secs(30);
 
 /// Commands waiting for one media worker. A worker takes them every few milliseconds, so this is
-/// seconds of the fastest signalling. Full: the command's sender is told `Overloaded` or `SeatGone`.
+/// seconds of the fastest signalling. Full: the command's sender is told `Overloaded` or
+/// `SeatGone`.
 pub const WORKER_COMMANDS_MAX: usize = 4_096;
 
 /// Messages of one browser that its worker has not yet taken. A well-behaved page has one or two.

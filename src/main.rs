@@ -115,6 +115,7 @@ fn serve(matches: &ArgMatches) -> ExitCode {
         }
     };
     runtime.block_on(async {
+        let stop = shutdown::requested();
         let app = match App::build(config).await {
             Ok(app) => app,
             Err(error) => {
@@ -123,7 +124,7 @@ fn serve(matches: &ArgMatches) -> ExitCode {
             }
         };
         say(&format!("{}\n", app.first_call()));
-        app.serve(shutdown::requested()).await;
+        app.serve(stop).await;
         ExitCode::SUCCESS
     })
 }

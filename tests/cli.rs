@@ -2,7 +2,9 @@
 //! nothing.
 
 use std::net::{TcpListener, UdpSocket};
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// `EX_USAGE`.
 const USAGE: Option<i32> = Some(64);
@@ -79,4 +81,114 @@ fn help_and_version_are_answers() {
         stdout(&version),
         concat!("ringbridge ", env!("CARGO_PKG_VERSION"), "\n")
     );
+}
+
+/// A folder of this test's own, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let name = format!("ringbridge-cli-{test}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn join(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A leftover in the temporary folder is not worth a second panic.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Arguments of a server on loopback whose ports the kernel chooses, with `more` in their place.
+fn loopback<'a>(data: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["serve", "--data", data];
+    for flag in ["--sip", "--http", "--https", "--admin"] {
+        if !more.contains(&flag) {
+            arguments.extend([flag, "127.0.0.1:0"]);
+        }
+    }
+    arguments.extend(["--rtp-ports", "0", "--webrtc-port", "0", "--workers", "1"]);
+    arguments.extend(more);
+    arguments
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_key_and_nothing_stays_behind() {
+    let folder = Folder::new("port");
+    let data = folder.join("data");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (flag, key) in [("--http", "http"), ("--admin", "admin"), ("--sip", "sip")] {
+        let output = ringbridge(&loopback(&data, &[flag, &address]));
+        assert_eq!(output.status.code(), Some(1));
+        let all = stderr(&output);
+        let last = all.lines().last().unwrap_or_default();
+        let expected = format!("ringbridge: cannot listen on {address} for {key}: ");
+        assert!(last.starts_with(&expected), "{flag}: {last}");
+        assert_eq!(stdout(&output), "", "no card without a server");
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_named() {
+    let folder = Folder::new("store");
+    let file = folder.join("file");
+    std::fs::write(&file, "not a folder").unwrap();
+    let output = ringbridge(&loopback(&file, &[]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains(&file), "{}", stderr(&output));
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused_and_sigterm_ends_the_first_with_0() {
+    let folder = Folder::new("twice");
+    let data = folder.join("data");
+    let mut first = start(&data);
+    let second = ringbridge(&loopback(&data, &[]));
+    assert_eq!(second.status.code(), Some(1));
+    assert!(stderr(&second).contains(&data), "{}", stderr(&second));
+    let killed = Command::new("kill").arg(first.id().to_string()).status();
+    assert!(killed.unwrap().success());
+    assert_eq!(wait(&mut first), Some(0));
+}
+
+/// Starts a server and waits until its first-call card is there.
+fn start(data: &str) -> Child {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ringbridge"))
+        .args(loopback(data, &[]))
+        .env_clear()
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let card = Path::new(data).join("first-call.json");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !card.exists() {
+        let ended = child.try_wait().unwrap();
+        assert!(ended.is_none(), "the server has stopped: {ended:?}");
+        assert!(Instant::now() < deadline, "no card after 20 s");
+        std::thread::yield_now();
+    }
+    child
+}
+
+fn wait(child: &mut Child) -> Option<i32> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("the server did not stop within 20 s");
+        }
+        std::thread::yield_now();
+    }
 }

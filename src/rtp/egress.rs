@@ -18,7 +18,8 @@ pub struct EgressStream {
 }
 
 impl EgressStream {
-    /// A stream with random `ssrc`, `sequence` and `timestamp` (RFC 3550 §5.1), drawn by the caller.
+    /// A stream with random `ssrc`, `sequence` and `timestamp` (RFC 3550 §5.1), drawn by the
+    /// caller.
     pub fn new(
         ssrc: u32,
         sequence: u16,

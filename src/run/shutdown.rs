@@ -1,18 +1,26 @@
 //! When to stop: SIGTERM from a supervisor, SIGINT from a keyboard.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::future::Future;
+use std::io;
 
-/// Resolves when the process is asked to end. A signal that cannot be listened to never comes;
-/// the other still does.
-pub async fn requested() {
-    tokio::select! {
-        () = next(SignalKind::terminate()) => {}
-        () = next(SignalKind::interrupt()) => {}
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Resolves when the process is asked to end. Listening begins with the call, not with the first
+/// poll: what is said while the server is still being built is heard. A signal that cannot be
+/// listened to never comes; the other still does. Must be called within a tokio runtime.
+pub fn requested() -> impl Future<Output = ()> {
+    let terminate = signal(SignalKind::terminate());
+    let interrupt = signal(SignalKind::interrupt());
+    async {
+        tokio::select! {
+            () = next(terminate) => {}
+            () = next(interrupt) => {}
+        }
     }
 }
 
-async fn next(kind: SignalKind) {
-    match signal(kind) {
+async fn next(signals: io::Result<Signal>) {
+    match signals {
         Ok(mut signals) => {
             signals.recv().await;
         }
