@@ -16,10 +16,16 @@ const LINES_MAX: usize = 500;
 const COLUMNS_MAX: usize = 100;
 
 /// Files that are longer, and why they may be.
-const LONG_FILES: &[(&str, &str)] = &[(
-    "net/batch.rs",
-    "the only unsafe code: the system calls and their safe face stay together",
-)];
+const LONG_FILES: &[(&str, &str)] = &[
+    (
+        "net/batch.rs",
+        "the only unsafe code: the system calls and their safe face stay together",
+    ),
+    (
+        "call/machine.rs",
+        "a call's life in one state table: divided, an arrow would be missed",
+    ),
+];
 
 /// The core: pure machines over time and bytes.
 const CORE: &[&str] = &["sip", "sdp", "rtp", "audio", "call", "meeting"];

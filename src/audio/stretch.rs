@@ -18,7 +18,8 @@ const QUIET_RMS: f32 = 58.0;
 pub struct Splice {
     /// Samples to leave out or to repeat.
     pub lag: usize,
-    /// How alike both sides of the seam are: normalised correlation, −1 to 1; 1 for quiet stretches.
+    /// How alike both sides of the seam are: normalised correlation, −1 to 1; 1 for quiet
+    /// stretches.
     pub likeness: f32,
 }
 

@@ -1,7 +1,7 @@
 //! The registrar (RFC 3261 §10): bindings of phones with their expiry, in bounded memory.
 //!
-//! An account is one address-of-record: bindings belong to the digest credentials, whatever To says,
-//! since phones put display forms and foreign domains there.
+//! An account is one address-of-record: bindings belong to the digest credentials, whatever To
+//! says, since phones put display forms and foreign domains there.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};

@@ -143,8 +143,8 @@ fn tagged<'a>(to: &'a str, tag: Option<&str>) -> Cow<'a, str> {
     }
 }
 
-/// The topmost Via with `received` and `rport` filled in. A `received` of the sender's own making is
-/// removed.
+/// The topmost Via with `received` and `rport` filled in. A `received` of the sender's own making
+/// is removed.
 fn stamp_via(via: &str, source: SocketAddr) -> String {
     let mut stamped = String::with_capacity(via.len() + 48);
     let mut asks_rport = false;

@@ -1,7 +1,7 @@
 //! Calls as ladders: the reader's first look at the SIP endpoint.
 //!
-//! Numbers are milliseconds; `──▶` comes from the phone, `◀──` goes to it, `⚑` goes to the owner of the
-//! call.
+//! Numbers are milliseconds; `──▶` comes from the phone, `◀──` goes to it, `⚑` goes to the owner of
+//! the call.
 
 use ringbridge::sip::endpoint::{
     CommandError, Event, Info, OfferMethod, Refusal, TerminationCause,

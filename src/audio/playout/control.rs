@@ -39,8 +39,8 @@ const URGENT_US: i64 = 80_000;
 const RESAMPLE_FROM_PPM: f32 = 30.0;
 const RESAMPLE_UNTIL_PPM: f32 = 15.0;
 
-/// Correction on top of the drift per µs of slack too much, in ppm, and its bound: while resampling,
-/// slack is held at [`KEEP_US`] beyond a whole tick.
+/// Correction on top of the drift per µs of slack too much, in ppm, and its bound: while
+/// resampling, slack is held at [`KEEP_US`] beyond a whole tick.
 const SERVO_PPM_PER_US: f32 = 0.04;
 const SERVO_PPM_MAX: f32 = 300.0;
 

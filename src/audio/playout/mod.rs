@@ -196,8 +196,8 @@ impl Playout {
         }
     }
 
-    /// Plays the tick of `now` into `out`, whose length is 20 ms at the sample rate. Ticks are 20 ms
-    /// apart; where one or more were left out, their audio is left out too.
+    /// Plays the tick of `now` into `out`, whose length is 20 ms at the sample rate. Ticks are 20
+    /// ms apart; where one or more were left out, their audio is left out too.
     ///
     /// # Panics
     /// If `out` is not one frame long.

@@ -1,7 +1,7 @@
 //! Digest authentication (RFC 7616, RFC 2617 compatible) with a stateless nonce.
 //!
-//! Who is not authenticated costs no memory: the nonce proves itself, and only nonces that came back
-//! with a right password are remembered, to count their use.
+//! Who is not authenticated costs no memory: the nonce proves itself, and only nonces that came
+//! back with a right password are remembered, to count their use.
 
 mod digest;
 mod failures;

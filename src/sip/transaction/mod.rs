@@ -1,5 +1,5 @@
-//! The four transaction machines of RFC 3261 §17, with RFC 6026. Each is fed, timed and drained on its
-//! own; none knows of dialogs, sockets or each other.
+//! The four transaction machines of RFC 3261 §17, with RFC 6026. Each is fed, timed and drained on
+//! its own; none knows of dialogs, sockets or each other.
 
 pub mod client;
 pub mod invite_server;
