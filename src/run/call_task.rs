@@ -28,7 +28,7 @@ use crate::run::directory::{Directory, JoinRefusal, MeetingInfo, PhoneSeat};
 use crate::run::sip_task::{SipCommand, SipHandle};
 use crate::sip::auth::CredentialSource;
 use crate::sip::endpoint::{
-    DialogId, Event, Invite, OfferMethod, Refusal as SipRefusal, TerminationCause,
+    DialogId, Event, Info, Invite, OfferMethod, Refusal as SipRefusal, TerminationCause,
 };
 use crate::store::Store;
 use crate::store::credential::CredentialGrant;
@@ -329,6 +329,15 @@ impl CallTask {
                 }
                 TerminationCause::Unanswered => self.call.handle_flow_lost(now),
             },
+            Event::Info {
+                info: Info::Dtmf { digit, .. },
+                ..
+            } if self.peer.info_dtmf => {
+                if let Some(leg) = &self.leg {
+                    // A seat that is gone reports its own removal.
+                    let _ = leg.press(digit);
+                }
+            }
             Event::Info { .. } | Event::ReinviteAnswered { .. } | Event::ReferRefused { .. } => {}
             Event::Invite(_)
             | Event::Registered(_)

@@ -63,6 +63,18 @@ impl Session {
         }
     }
 
+    /// The phone pressed a key and said so in signalling (SIP INFO) instead of in its RTP.
+    pub fn press(&mut self, seat: SeatId, digit: char) {
+        if self
+            .seats
+            .get_mut(&seat)
+            .and_then(super::Seat::phone)
+            .is_some()
+        {
+            self.leg_event(seat, LegEvent::Dtmf(digit));
+        }
+    }
+
     pub(super) fn leg_event(&mut self, seat: SeatId, event: LegEvent) {
         if let (LegEvent::Dtmf(digit), Some(entry)) = (&event, self.seats.get(&seat)) {
             let (digit, participant_id) = (*digit, entry.joining.id);

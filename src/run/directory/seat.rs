@@ -132,6 +132,18 @@ impl PhoneSeat {
         self.door.commands.try_send(command).map_err(|_| SeatGone)
     }
 
+    /// The phone pressed a key (`0`–`9`, `*`, `#`, `A`–`D`) and said so by signalling.
+    ///
+    /// # Errors
+    /// The session has removed the leg: end the call.
+    pub fn press(&self, digit: char) -> Result<(), SeatGone> {
+        let command = Command::Press {
+            seat: self.door.key,
+            digit,
+        };
+        self.door.commands.try_send(command).map_err(|_| SeatGone)
+    }
+
     /// Leaves and returns the leg's figures; also after the session removed the leg. Empty ones if
     /// the worker does not answer in time.
     pub async fn leave(self) -> LegReport {

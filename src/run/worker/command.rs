@@ -68,6 +68,8 @@ pub(crate) enum Command {
         media: Box<LegMedia>,
         on_hold: bool,
     },
+    /// The phone pressed a key and told so by signalling.
+    Press { seat: SeatKey, digit: char },
     /// The seat was given up.
     Leave { seat: SeatKey },
     /// Who is there.

@@ -76,6 +76,10 @@ impl Worker {
                     session.update_phone(now, key, *media, on_hold);
                 });
             }
+            Command::Press { seat, digit } => {
+                let key = SeatId(seat.seat);
+                self.call(seat.meeting, |session| session.press(key, digit));
+            }
             Command::Leave { seat } => self.leave(now, seat),
             Command::Snapshot { meeting, reply } => {
                 if let Some(entry) = self.sessions.get(&meeting) {
