@@ -83,16 +83,16 @@ pub struct Delay {
 }
 
 impl Way {
-    /// What `ear` heard since `since`, when the other end said `spoken` with `tone_hz` in it.
+    /// What `ear` heard since `since`, when the other end said `spoken` with `tone_hz` in it;
+    /// `stats` are of the same time.
     pub fn measure(
         ear: &Ear,
-        before: &EarStats,
+        stats: &EarStats,
         since: Instant,
         spoken: &Spoken,
         tone_hz: f32,
         own_tone_hz: f32,
     ) -> Self {
-        let stats = ear.stats().since(before);
         Self {
             delay_ms: Delay::between(&spoken.chirps, &ear.chirps_since(since)),
             packets: stats.packets,

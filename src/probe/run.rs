@@ -169,9 +169,12 @@ async fn measure(
     let since = clock::now();
     let before = (browser_ear.stats(), media.ear().stats());
     tokio::time::sleep(target.measured).await;
+    // Both first: finding chirps takes its time.
+    let at_browser = browser_ear.stats().since(&before.0);
+    let at_phone = media.ear().stats().since(&before.1);
     report.phone_to_browser = Some(Way::measure(
         browser_ear,
-        &before.0,
+        &at_browser,
         since,
         &media.spoken(),
         PHONE_TONE_HZ,
@@ -179,7 +182,7 @@ async fn measure(
     ));
     report.browser_to_phone = Some(Way::measure(
         media.ear(),
-        &before.1,
+        &at_phone,
         since,
         &browser.spoken(),
         BROWSER_TONE_HZ,

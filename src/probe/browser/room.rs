@@ -169,9 +169,13 @@ impl Room {
             }
             ServerMessage::ParticipantJoined { participant }
             | ServerMessage::ParticipantUpdated { participant } => {
-                known
-                    .participants
-                    .insert(participant.id, participant.clone());
+                let mine = known.me.as_ref().is_some_and(|me| me.id == participant.id);
+                if mine {
+                    known.me = Some(participant.clone());
+                } else {
+                    let who = participant.clone();
+                    known.participants.insert(participant.id, who);
+                }
             }
             ServerMessage::ParticipantLeft { participant_id } => {
                 known.participants.remove(participant_id);
