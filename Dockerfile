@@ -16,6 +16,8 @@ COPY Cargo.toml Cargo.lock build.rs ./
 COPY sip-profiles sip-profiles
 COPY web web
 COPY src src
+# The manifest names it; it is not built.
+COPY benches benches
 RUN scripts/build
 
 FROM debian:bookworm-slim

@@ -11,6 +11,9 @@ use super::setting::{self, ENVIRONMENT_PREFIX, SETTINGS, Setting};
 /// Id of the `--config` flag; not a setting, since a file cannot name itself.
 const CONFIG_FLAG: &str = "config";
 
+/// What `ringbridge probe` reads: a shell that has them set may start the server, too.
+const PROBE_VARIABLES: [&str; 2] = ["API_KEY", "SIP_PASSWORD"];
+
 /// One value as written, with its place for error messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
@@ -192,14 +195,15 @@ enum Variable {
 }
 
 /// Variables with our prefix that others set: Kubernetes gives every pod the addresses of a
-/// service called `ringbridge` (`RINGBRIDGE_SERVICE_HOST`, `RINGBRIDGE_PORT=udp://…`), and test
-/// harnesses need names of their own.
+/// service called `ringbridge` (`RINGBRIDGE_SERVICE_HOST`, `RINGBRIDGE_PORT=udp://…`), test
+/// harnesses need names of their own, and the self-test takes its secrets from two.
 fn is_foreign(rest: &str, text: &str) -> bool {
     rest.contains("SERVICE_HOST")
         || rest.contains("SERVICE_PORT")
         || rest.starts_with("PORT_")
         || rest.contains("_PORT_")
         || rest.starts_with("TEST_")
+        || PROBE_VARIABLES.contains(&rest)
         || text.starts_with("tcp://")
         || text.starts_with("udp://")
 }
@@ -356,6 +360,7 @@ mod tests {
                 ("RINGBRIDGE_PORT", "udp://10.0.0.1:5060"),
                 ("RINGBRIDGE_PORT_5060_UDP_ADDR", "10.0.0.1"),
                 ("RINGBRIDGE_SIP_SERVICE_PORT", "5060"),
+                ("RINGBRIDGE_API_KEY", "secret"),
                 ("RINGBRIDGE_PUBLIC_ADDRESS", "192.0.2.1, 192.0.2.2"),
             ],
         )
