@@ -34,12 +34,14 @@ pub struct EncoderSettings {
     pub fec: bool,
     /// Loss the copy is meant for, 0–100.
     pub expected_loss_percent: u8,
-    /// Send nothing in silence.
+    /// Send nothing in silence, and in what libopus takes for silence: a steady tone, music on hold.
     pub dtx: bool,
 }
 
 impl EncoderSettings {
-    /// For a narrowband phone's voice: 8 kHz, 24 kbit/s, complexity 5, FEC for 5 % loss, DTX.
+    /// For a narrowband phone's voice: 8 kHz, 24 kbit/s (below 20 there is no room for FEC),
+    /// complexity 5, FEC for 5 % loss. No DTX: callers send tones and music too; who is silent is
+    /// better decided before encoding.
     pub fn narrowband_voice() -> Self {
         Self {
             sample_rate_hz: 8_000,
@@ -47,7 +49,7 @@ impl EncoderSettings {
             complexity: 5,
             fec: true,
             expected_loss_percent: 5,
-            dtx: true,
+            dtx: false,
         }
     }
 }

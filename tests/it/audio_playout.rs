@@ -15,6 +15,7 @@ fn a_steady_source_waits_for_the_next_tick_and_no_longer() {
             ..Call::default()
         }
         .run();
+        heard.print(&format!("line {}", line!()));
         let (mean, max) = heard.delay_between(10.0, 30.0);
         assert!(max < 24.0, "phase {phase_ms}: {mean} ms, at most {max} ms");
         assert_eq!(heard.concealed_ticks, 0, "phase {phase_ms}");
@@ -38,6 +39,7 @@ fn any_packet_time_is_played_without_a_gap_at_every_sample_of_its_length() {
                 ..Call::default()
             }
             .run();
+            heard.print(&format!("line {}", line!()));
             let name = format!("ptime {ptime_ms}, phase {phase_ms}");
             assert_eq!(heard.concealed_ticks, 0, "{name}: {:?}", heard.stats);
             let (mean, _) = heard.delay_between(10.0, 30.0);
@@ -62,6 +64,7 @@ fn jitter_is_absorbed_after_a_moment_and_costs_no_more_delay_than_it_must() {
             ..Call::default()
         }
         .run();
+        heard.print(&format!("line {}", line!()));
         let name = format!("seed {seed}, jitter {jitter_ms} ms");
         let (mean, max) = heard.delay_between(20.0, 60.0);
         assert!(mean < jitter_ms as f32 + 25.0, "{name}: {mean} ms");
@@ -84,6 +87,7 @@ fn random_loss_conceals_what_was_lost_and_nothing_else() {
             ..Call::default()
         }
         .run();
+        heard.print(&format!("line {}", line!()));
         let concealed = heard.stats.concealed_ms as f64 / 60_000.0;
         let name = format!("seed {seed}, loss {loss}");
         assert!(concealed < loss * 1.3 + 0.002, "{name}: {concealed}");
@@ -106,6 +110,7 @@ fn copies_and_swapped_packets_are_harmless() {
         ..Call::default()
     }
     .run();
+    heard.print(&format!("line {}", line!()));
     assert!(heard.concealed_share() < 0.01, "{:?}", heard.stats);
     let refused: u64 = heard.stats.packets_discarded.iter().sum();
     assert!((450..750).contains(&refused), "{refused}");
@@ -124,6 +129,7 @@ fn a_stalled_network_costs_its_stall_once_and_the_delay_comes_down_again() {
         ..Call::default()
     }
     .run();
+    heard.print(&format!("line {}", line!()));
     let concealed = heard.stats.concealed_ms;
     assert!(
         concealed <= 2 * 220,
@@ -134,11 +140,14 @@ fn a_stalled_network_costs_its_stall_once_and_the_delay_comes_down_again() {
 }
 
 #[test]
-fn a_clock_200_ppm_off_is_met_for_an_hour_without_underrun_or_growing_delay() {
+fn a_clock_200_ppm_off_is_met_without_underrun_or_growing_delay() {
+    // An hour is `RINGBRIDGE_SIM_SECONDS=3600`; the figures stay the same.
+    let seconds =
+        std::env::var("RINGBRIDGE_SIM_SECONDS").map_or(600.0, |seconds| seconds.parse().unwrap());
     for (seed, skew_ppm) in (40..).zip([200.0, -200.0]) {
         let heard = Call {
             seed,
-            seconds: 1_800.0,
+            seconds,
             skew_ppm,
             network: Network {
                 jitter_ms: 4.0,
@@ -147,8 +156,9 @@ fn a_clock_200_ppm_off_is_met_for_an_hour_without_underrun_or_growing_delay() {
             ..Call::default()
         }
         .run();
+        heard.print(&format!("line {}", line!()));
         let name = format!("seed {seed}, {skew_ppm} ppm");
-        let (mean, max) = heard.delay_between(120.0, 1_800.0);
+        let (mean, max) = heard.delay_between(120.0, seconds);
         assert!(
             mean < 40.0 && max < 65.0,
             "{name}: {mean} ms, at most {max} ms"
@@ -159,6 +169,7 @@ fn a_clock_200_ppm_off_is_met_for_an_hour_without_underrun_or_growing_delay() {
             (f64::from(stats.drift_ppm) - skew_ppm).abs() < 15.0,
             "{name}: {stats:?}"
         );
+        assert!(stats.resampling, "{name}: {stats:?}");
         let click = heard.worst_click(440.0, 1.0);
         assert!(click < CLICK, "{name}: {click}, {stats:?}");
     }
@@ -177,6 +188,7 @@ fn silence_between_turns_is_silent_and_no_word_loses_its_beginning() {
             ..Call::default()
         }
         .run();
+        heard.print(&format!("line {}", line!()));
         let loud = heard
             .pcm
             .chunks(160)
@@ -194,6 +206,7 @@ fn opus_is_played_at_8_khz_and_lost_packets_are_restored_from_their_copies() {
         seed: 50,
         codec: Codec::Opus,
         seconds: 20.0,
+        syllables: true,
         network: Network {
             loss: 0.05,
             jitter_ms: 25.0,
@@ -202,9 +215,11 @@ fn opus_is_played_at_8_khz_and_lost_packets_are_restored_from_their_copies() {
         ..Call::default()
     }
     .run();
+    heard.print(&format!("line {}", line!()));
     let stats = heard.stats;
-    assert!(stats.restored_ms > 0, "{stats:?}");
-    assert!(stats.concealed_ms < 1_000, "{stats:?}");
+    // Half of what is lost is in pauses, whose packets carry no copies.
+    assert!(stats.restored_ms > 300, "{stats:?}");
+    assert!(stats.concealed_ms + stats.restored_ms < 1_400, "{stats:?}");
     let (mean, _) = heard.delay_between(10.0, 20.0);
     assert!(mean < 50.0, "{mean} ms");
 }
@@ -217,6 +232,7 @@ fn a_law_and_opus_wait_no_longer_than_mu_law() {
             ..Call::default()
         }
         .run();
+        heard.print(&format!("line {}", line!()));
         let (_, max) = heard.delay_between(10.0, 30.0);
         assert!(max < 24.0, "{max} ms");
         assert_eq!(heard.concealed_ticks, 0);

@@ -74,6 +74,9 @@ pub struct Call {
     pub phase_ms: f64,
     /// The sender talks and is silent in turns of so many ms, sending nothing in silence.
     pub turns_ms: Option<u32>,
+    /// The tone comes and goes four times a second, as speech does: codecs take a steady one for
+    /// background.
+    pub syllables: bool,
     pub first_sequence: u16,
     pub first_timestamp: u32,
 }
@@ -90,6 +93,7 @@ impl Default for Call {
             network: Network::default(),
             phase_ms: 7.0,
             turns_ms: None,
+            syllables: false,
             first_sequence: 65_500,
             first_timestamp: u32::MAX - 16_000,
         }
@@ -115,6 +119,28 @@ impl Heard {
         let part = &self.delays_ms[range];
         let mean = part.iter().sum::<f32>() / part.len() as f32;
         (mean, part.iter().copied().fold(f32::MIN, f32::max))
+    }
+
+    /// Figures on one line, for `--nocapture`.
+    pub fn print(&self, name: &str) {
+        let stats = &self.stats;
+        let seconds = self.ticks as f64 / 50.0;
+        let (mean, max) = self.delay_between(seconds / 3.0, seconds);
+        let refused: u64 = stats.packets_discarded.iter().sum();
+        println!(
+            "{name}: delay {mean:.1} ms (max {max:.1}), concealed {} ms, restored {} ms, \
+             {} underruns, stretched {} ms, squeezed {} ms, skipped {} ms, refused {refused}, \
+             drift {:.1} ppm, jitter {:.1} ms, resampling {}",
+            stats.concealed_ms,
+            stats.restored_ms,
+            stats.underruns,
+            stats.stretched_ms,
+            stats.squeezed_ms,
+            stats.skipped_ms,
+            stats.drift_ppm,
+            stats.jitter_ms,
+            stats.resampling,
+        );
     }
 
     /// The worst break in a tone: how far a sample is from where the two before it point. Shifts in
@@ -226,7 +252,7 @@ impl Sender {
     fn new(call: Call) -> Self {
         let settings = EncoderSettings {
             dtx: false,
-            complexity: 0,
+            complexity: 5,
             expected_loss_percent: 20,
             ..EncoderSettings::narrowband_voice()
         };
@@ -256,6 +282,13 @@ impl Sender {
         let mut pcm = vec![0i16; (call.ptime_ms * 8) as usize];
         self.tone.generate(&mut pcm);
         let elapsed_ms = self.packet * u64::from(call.ptime_ms);
+        if call.syllables {
+            for (at, sample) in pcm.iter_mut().enumerate() {
+                let seconds = elapsed_ms as f64 / 1e3 + at as f64 / 8e3;
+                let gain = (std::f64::consts::TAU * 4.0 * seconds).sin().max(0.0);
+                *sample = (f64::from(*sample) * gain) as i16;
+            }
+        }
         let talks = call
             .turns_ms
             .is_none_or(|turn| elapsed_ms / u64::from(turn) % 2 == 0);

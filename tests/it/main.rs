@@ -1,7 +1,9 @@
 //! The core in virtual time: no sockets, no sleeping, seconds.
 
+mod allocations;
 mod audio_playout;
 mod audio_sim;
+mod audio_steady;
 mod call_machine;
 mod sdp_golden;
 mod sdp_negotiate;

@@ -10,6 +10,7 @@ use super::Playout;
 use super::delays::Delays;
 use super::samples_to_us;
 use crate::audio::frame;
+use crate::audio::resample::DriftResampler;
 use crate::audio::stretch::SpliceLimits;
 use crate::limits;
 
@@ -34,16 +35,6 @@ const SQUEEZE_TICKS: u32 = 5;
 const SQUEEZE_TICKS_URGENT: u32 = 2;
 const URGENT_US: i64 = 80_000;
 
-/// Drift at which resampling begins and ends, in ppm. Below, one period of voice is left out or
-/// repeated every ten minutes or more, which costs nothing and delays nothing.
-const RESAMPLE_FROM_PPM: f32 = 30.0;
-const RESAMPLE_UNTIL_PPM: f32 = 15.0;
-
-/// Correction on top of the drift per µs of slack too much, in ppm, and its bound: while
-/// resampling, slack is held at [`KEEP_US`] beyond a whole tick.
-const SERVO_PPM_PER_US: f32 = 0.04;
-const SERVO_PPM_MAX: f32 = 300.0;
-
 /// Longest wait of samples whose delay is unlike all others.
 const DELAY_US_MAX: i64 = limits::PLAYOUT_DELAY_MS_MAX as i64 * 1_000;
 
@@ -59,7 +50,19 @@ pub(super) struct Control {
     ticks_since_squeeze: u32,
     /// Ticks for which a change has been wanted and no good place found.
     waited: u32,
-    resampling: bool,
+    resampling: Resampling,
+    correction_ppm: f32,
+    /// Growth is wanted whatever the slack.
+    growth_wanted: bool,
+}
+
+/// Whether the sender's clock is being corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resampling {
+    No,
+    Yes,
+    /// For one more frame.
+    Ending,
 }
 
 impl Control {
@@ -73,7 +76,9 @@ impl Control {
             last_sequence: None,
             ticks_since_squeeze: 0,
             waited: 0,
-            resampling: false,
+            resampling: Resampling::No,
+            correction_ppm: 0.0,
+            growth_wanted: false,
         }
     }
 
@@ -89,7 +94,7 @@ impl Control {
     }
 
     /// A new timeline: sequence numbers tell nothing about the old one.
-    pub(super) fn handle_begin(&mut self) {
+    pub(super) fn handle_new_timeline(&mut self) {
         self.last_sequence = None;
     }
 
@@ -98,21 +103,50 @@ impl Control {
         self.last_sequence == Some(sequence - 1)
     }
 
+    /// Does the next frame come from the resampler?
     pub(super) fn is_resampling(&self) -> bool {
-        self.resampling
+        self.resampling != Resampling::No
     }
 
-    /// Step in which the delay changes what is in time, in samples.
+    pub(super) fn begin_resampling(&mut self) {
+        self.resampling = Resampling::Yes;
+        self.growth_wanted = false;
+    }
+
+    pub(super) fn end_resampling(&mut self) {
+        self.resampling = Resampling::Ending;
+    }
+
+    /// The last resampled frame is being put out.
+    pub(super) fn take_ending(&mut self) -> bool {
+        let ending = self.resampling == Resampling::Ending;
+        if ending {
+            self.resampling = Resampling::No;
+        }
+        ending
+    }
+
+    /// What the resampler is to correct from the next frame on.
+    pub(super) fn correction_ppm(&self) -> f32 {
+        self.correction_ppm
+    }
+
+    pub(super) fn want_growth(&mut self) {
+        self.growth_wanted = true;
+    }
+
+    /// Step in which the delay changes what is in time, in samples. While resampling, packets and
+    /// ticks pass each other, and the delay must serve the worst moment: a whole tick.
     fn quantum(&self) -> i64 {
-        match self.resampling {
-            true => 1,
+        match self.is_resampling() {
+            true => self.frame,
             false => greatest_common_divisor(self.packet, self.frame),
         }
     }
 
     /// Latest start of a packet within a tick's span, when packets and ticks are aligned.
     fn worst_phase_us(&self) -> i64 {
-        match self.resampling {
+        match self.is_resampling() {
             true => samples_to_us(self.frame, self.sample_rate_hz),
             false => samples_to_us(self.frame - self.quantum(), self.sample_rate_hz),
         }
@@ -134,11 +168,13 @@ impl Control {
 }
 
 impl Playout {
-    /// Time the fastest packets wait, in µs.
+    /// Time the fastest packets wait, in µs, as the frame about to be put out shows it.
     pub(super) fn delay_us(&self, tick_us: i64) -> i64 {
-        // The frame just played was taken at this tick.
-        let position = self.position() - self.frame as i64;
-        tick_us - self.samples_to_us(position) - self.delays.low_us()
+        let held = match self.control.is_resampling() {
+            true => DriftResampler::delay_samples() as i64,
+            false => 0,
+        };
+        tick_us - self.samples_to_us(self.position() - held) - self.delays.low_us()
     }
 
     /// Lets the delay follow what is needed. The timeline holds `needed` real samples.
@@ -148,29 +184,32 @@ impl Playout {
         let quantum = self.control.quantum();
         let quantum_us = self.samples_to_us(quantum).max(1);
         // Beyond alignment: samples of a packet whose beginning was played before.
-        let remainder = self.timeline.future_len() as i64 % quantum;
+        let remainder = match self.control.is_resampling() {
+            true => 0,
+            false => self.timeline.future_len() as i64 % quantum,
+        };
         let remainder_us = self.samples_to_us(remainder);
         let slack_us = offset_us
             - self.control.worst_phase_us()
             - remainder_us
             - Control::late_us(&self.delays);
+        if self.control.is_resampling() {
+            self.control.correction_ppm = self.correction_ppm(slack_us - KEEP_US);
+        }
         if slack_us > DELAY_US_MAX {
             let excess_us = slack_us - KEEP_US;
             self.skip(excess_us / quantum_us * quantum + remainder);
             self.fill(needed);
             return;
         }
-        if slack_us < GROW_BELOW_US {
+        if slack_us < GROW_BELOW_US || self.control.growth_wanted {
             self.grow();
             return;
         }
         let trusted = self.delays.count() >= TRUSTED_PACKETS;
         let quanta = (slack_us - KEEP_US).max(0) / quantum_us;
         let spare = quanta * quantum + remainder;
-        if trusted
-            && (quanta > 0 && spare >= self.control.limits.lag_min as i64
-                || remainder_us >= REMAINDER_US)
-        {
+        if trusted && (quanta > 0 || remainder_us >= REMAINDER_US) {
             self.shrink(needed, spare as usize, slack_us);
         } else {
             self.control.waited = 0;
@@ -185,6 +224,7 @@ impl Playout {
         };
         let limits = self.control.limits;
         let stretched = self.timeline.stretch(limits.lag_max, likeness, limits);
+        self.control.growth_wanted = false;
         self.note_change(stretched);
         self.stats.stretched_ms += self.round_ms(stretched);
     }

@@ -55,7 +55,7 @@ impl Playout {
         self.invented = 0;
         self.idle = false;
         self.voice.handle_begin();
-        self.control.handle_begin();
+        self.restart_resampling();
         true
     }
 
@@ -102,6 +102,14 @@ impl Playout {
     fn decode(&mut self, index: usize) {
         let packet = self.store.packet(index);
         let (start, end) = (packet.start, packet.end());
+        let nothing_lost = self.control.is_next_in_sequence(packet.sequence);
+        if nothing_lost && start > self.decoded_end && self.unproven_ms > 0 {
+            // The sender was silent and said so only now.
+            self.stats.concealed_ms = self.stats.concealed_ms.saturating_sub(self.unproven_ms);
+            self.stats.underruns = self.stats.underruns.saturating_sub(1);
+        }
+        self.unproven_ms = 0;
+        self.decoded_end = end;
         self.control.handle_decoded(packet.sequence);
         let decoded = self.voice.decode(packet.payload(), &mut self.scratch);
         self.store.remove(index);
@@ -149,9 +157,10 @@ impl Playout {
         if self.invented == 0 {
             self.stats.underruns += 1;
         }
-        let before = self.end;
+        let before = (self.end, self.stats.concealed_ms);
         self.invent(missing);
-        self.invented += (self.end - before) as usize;
+        self.invented += (self.end - before.0) as usize;
+        self.unproven_ms += self.stats.concealed_ms - before.1;
     }
 
     /// Invents at least `count` samples.
@@ -167,12 +176,12 @@ impl Playout {
 
     /// Puts one frame out.
     pub(super) fn output(&mut self, needed: usize, out: &mut [i16]) {
-        match &mut self.resampler {
-            Some(resampler) if self.control.is_resampling() => {
-                resampler.process(self.timeline.future(), out);
-                self.timeline.skip(needed);
-            }
-            _ => self.timeline.consume(out),
+        if self.control.take_ending() {
+            self.output_last_resampled(out);
+        } else if self.control.is_resampling() {
+            self.output_resampled(needed, out);
+        } else {
+            self.timeline.consume(out);
         }
     }
 

@@ -129,6 +129,7 @@ impl Playout {
         let start = known.unwrap_or_else(|| {
             // What is still to be played stays; the new timeline follows it.
             self.store.clear();
+            self.control.handle_new_timeline();
             self.delays.clear();
             self.drift.clear();
             self.stream.timestamp = ExtendedTimestamp::new();

@@ -13,6 +13,7 @@
 //! time that passes; it never exceeds jitter by more than two ticks for long, nor
 //! [`PLAYOUT_DELAY_MS_MAX`](crate::limits::PLAYOUT_DELAY_MS_MAX) at all.
 
+mod clock;
 mod control;
 mod delays;
 mod drift;
@@ -127,6 +128,10 @@ pub struct Playout {
     /// Samples at the timeline's end that were invented because nothing had come; a packet that
     /// comes late after all takes their place.
     invented: usize,
+    /// Of that, in ms, what counts as concealed until the next packet tells that nothing was lost.
+    unproven_ms: u64,
+    /// Media position after the packet decoded last.
+    decoded_end: i64,
     /// Nothing is played, and the next packet begins anew.
     idle: bool,
     control: Control,
@@ -161,6 +166,8 @@ impl Playout {
             timeline: Timeline::new(history, future),
             end: 0,
             invented: 0,
+            unproven_ms: 0,
+            decoded_end: 0,
             idle: true,
             control: Control::new(config.sample_rate_hz),
             delays: Delays::new(),
@@ -209,13 +216,14 @@ impl Playout {
             out.fill(0);
             return Played::Silence;
         }
+        self.follow_clock();
         let needed = self.samples_needed();
         let filled = self.fill(needed);
         if filled == Played::Voice {
             self.adjust_delay(tick_us, needed);
         }
-        self.output(needed, out);
         self.stats.delay_ms = self.delay_us(tick_us) as f32 / 1e3;
+        self.output(needed, out);
         self.rest_if_faded(out);
         self.stats.played_ms += 20;
         filled

@@ -32,6 +32,11 @@ impl Timeline {
         self.pcm.len() - self.now
     }
 
+    /// What was played.
+    pub(super) fn past(&self) -> &[i16] {
+        &self.pcm[..self.now]
+    }
+
     /// What comes next.
     pub(super) fn future(&self) -> &[i16] {
         &self.pcm[self.now..]
