@@ -43,7 +43,7 @@ pub(super) fn all() -> Value {
         ].concat()),
         "PresetBody": preset_body(),
         "PresetChange": optional(&[
-            vec![("name", line_or_null("New name."))],
+            vec![("name", json!({ "type": ["string", "null"], "minLength": 1 }))],
             loose_parts(),
         ].concat()),
         "Session": object(&session_fields()),
@@ -384,7 +384,7 @@ fn body(fields: &[Field]) -> Value {
         if let Some(kind) = schema["type"].as_str() {
             schema["type"] = json!([kind, "null"]);
         }
-        if let Some(values) = schema["enum"].as_array_mut() {
+        if let Some(Value::Array(values)) = schema.get_mut("enum") {
             values.push(Value::Null);
         }
     }
