@@ -1,6 +1,7 @@
 //! The API as its users meet it: a real server on loopback, with a real store and directory.
 
 mod health;
+mod joined;
 mod lists;
 mod openapi;
 mod rest;
@@ -22,6 +23,7 @@ use super::{ApiParts, ApiState, PublicUrls, Readiness, admin_router, router};
 use crate::net::tls::TlsAcceptor;
 use crate::run::clock;
 use crate::run::directory::{Directory, WorkerConfig, WorkerHealth};
+use crate::run::history;
 use crate::store::{DEFAULT_REALM, FirstStart, Store, StoreClock, StoreOptions};
 use crate::telemetry::metric::Metrics;
 
@@ -75,6 +77,8 @@ impl Server {
                 sip_host: "127.0.0.1:5070".to_owned(),
             },
         });
+        let events = state.directory().take_events().unwrap();
+        tokio::spawn(history::follow(state.store().clone(), events));
         let (stop, stopped) = watch::channel(false);
         for (listener, router) in [
             (public, router(state.clone())),

@@ -14,24 +14,46 @@ use crate::id::{MeetingId, OrganizationId, ParticipantId};
 use crate::limits::SIGNAL_MESSAGE_BYTES_MAX;
 
 /// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
-struct Browser(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(super) struct Browser(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Browser {
-    async fn open(server: &Server) -> Self {
+    pub(super) async fn open(server: &Server) -> Self {
         let url = format!("{}/v2/signal", server.base.replace("http://", "ws://"));
         let (socket, response) = connect_async(url).await.unwrap();
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS.as_u16());
         Self(socket)
     }
 
-    async fn say(&mut self, message: impl Into<Message>) {
+    pub(super) async fn say(&mut self, message: impl Into<Message>) {
         self.0.send(message.into()).await.unwrap();
     }
 
+    /// Fails once the server has closed.
+    pub(super) async fn try_say(
+        &mut self,
+        message: impl Into<Message>,
+    ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+        self.0.send(message.into()).await
+    }
+
+    /// The next message of this type; others before it are passed over.
+    pub(super) async fn hear_of(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.hear().await;
+            if message["type"] == kind {
+                return message;
+            }
+            assert!(
+                message["type"].is_string(),
+                "closed before {kind}: {message}"
+            );
+        }
+    }
+
     /// The next message, or the reason in the close frame.
-    async fn hear(&mut self) -> Value {
+    pub(super) async fn hear(&mut self) -> Value {
         loop {
             let next = tokio::time::timeout(PATIENCE, self.0.next()).await;
             match next.expect("the server has fallen silent") {
@@ -46,7 +68,7 @@ impl Browser {
     }
 
     /// Expects an error of this code, then the close with it.
-    async fn expect_refusal(&mut self, code: &str) {
+    pub(super) async fn expect_refusal(&mut self, code: &str) {
         let error = self.hear().await;
         assert_eq!(error["type"], "error", "{error}");
         assert_eq!(error["code"], code, "{error}");
@@ -56,10 +78,14 @@ impl Browser {
 }
 
 fn join(token: &str) -> String {
-    json!({ "type": "join", "token": token, "name": "Ann" }).to_string()
+    join_as(token, "Ann")
 }
 
-fn invite(server: &Server) -> Claims {
+pub(super) fn join_as(token: &str, name: &str) -> String {
+    json!({ "type": "join", "token": token, "name": name }).to_string()
+}
+
+pub(super) fn invite(server: &Server) -> Claims {
     let first = &server.first;
     Claims::invite(first.organization_id, first.meeting_id, "group_call_host")
 }
