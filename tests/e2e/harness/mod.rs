@@ -1,0 +1,15 @@
+//! What the tests are made of: a server, phones, browsers, and ears.
+
+pub mod baresip;
+pub mod chromium;
+pub mod http;
+pub mod raw_sip;
+pub mod server;
+pub mod sipp;
+pub mod tone;
+pub mod tool;
+pub mod wait;
+
+pub use baresip::Baresip;
+pub use chromium::{Chromium, Fakes};
+pub use server::Server;

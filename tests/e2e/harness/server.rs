@@ -1,0 +1,296 @@
+//! The real binary, started on ports of the kernel's choosing and a data folder of its own.
+
+use std::fs::{self, File};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{http, wait};
+
+/// A first start makes keys, a certificate and a database.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the server writes for whoever makes the first call.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FirstCall {
+    pub join_url: String,
+    pub sip_uri: String,
+    pub sip_username: String,
+    pub sip_password: String,
+    pub api_base: String,
+    pub admin_base: String,
+    pub organization_id: String,
+    pub api_key: String,
+    pub meeting_id: String,
+}
+
+/// A running server; killed, and its folder removed, when dropped.
+pub struct Server {
+    child: Child,
+    folder: Folder,
+    /// Its first-call card.
+    pub card: FirstCall,
+}
+
+impl Server {
+    /// Starts one and waits until it takes calls.
+    pub fn start() -> Server {
+        Server::start_with(&[])
+    }
+
+    /// As [`Server::start`], with more arguments.
+    pub fn start_with(more: &[&str]) -> Server {
+        let folder = Folder::new();
+        let data = folder.path.join("data");
+        let mut child = spawn(&folder, &data, more);
+        let card = wait::until_found("the first-call card", START_TIMEOUT, || {
+            if let Some(status) = child.try_wait().expect("the child can be asked") {
+                panic!("the server ended at once ({status}):\n{}", folder.log());
+            }
+            let text =
+                fs::read_to_string(data.join("first-call.json")).map_err(|e| e.to_string())?;
+            serde_json::from_str::<FirstCall>(&text).map_err(|e| format!("{e} in {text}"))
+        });
+        let server = Server {
+            child,
+            folder,
+            card,
+        };
+        wait::until_found("/readyz", START_TIMEOUT, || {
+            match http::request(server.http(), "GET", "/readyz", None, None) {
+                Ok(reply) if reply.status == 200 => Ok(()),
+                Ok(reply) => Err(format!("{} {}", reply.status, reply.body)),
+                Err(e) => Err(e.to_string()),
+            }
+        });
+        server
+    }
+
+    /// Where SIP is answered, UDP and TCP.
+    pub fn sip(&self) -> SocketAddr {
+        let host = self
+            .card
+            .sip_uri
+            .rsplit('@')
+            .next()
+            .expect("a SIP URI has a host");
+        let host = host.split(';').next().unwrap_or(host);
+        host.parse()
+            .unwrap_or_else(|e| panic!("{e}: {}", self.card.sip_uri))
+    }
+
+    /// Where HTTP is answered.
+    pub fn http(&self) -> SocketAddr {
+        authority(&self.card.api_base)
+    }
+
+    /// Where metrics are told.
+    pub fn admin(&self) -> SocketAddr {
+        authority(&self.card.admin_base)
+    }
+
+    /// A REST call with the card's API key; `path` begins after `/v2`.
+    pub fn rest(&self, method: &str, path: &str, body: Option<&Value>) -> http::Reply {
+        let key = (
+            self.card.organization_id.as_str(),
+            self.card.api_key.as_str(),
+        );
+        http::request(self.http(), method, &format!("/v2{path}"), Some(key), body)
+            .unwrap_or_else(|e| panic!("{method} {path}: {e}"))
+    }
+
+    /// A GET without credentials.
+    pub fn get(&self, path: &str) -> http::Reply {
+        http::request(self.http(), "GET", path, None, None)
+            .unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    /// The metrics page.
+    pub fn metrics(&self) -> String {
+        http::request(self.admin(), "GET", "/metrics", None, None)
+            .expect("metrics are told")
+            .body
+    }
+
+    /// The sum of a metric over its labels.
+    ///
+    /// # Panics
+    /// When there is no such metric: a name that changed must not read as zero.
+    pub fn metric(&self, name: &str) -> f64 {
+        let page = self.metrics();
+        assert!(
+            page.contains(&format!("# TYPE {name} ")),
+            "no metric is called {name}"
+        );
+        page.lines()
+            .filter(|line| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with([' ', '{']))
+            })
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Participants of the demo meeting's live session; empty when there is none.
+    pub fn participants(&self) -> Vec<Value> {
+        let path = format!("/meetings/{}/active-session", self.card.meeting_id);
+        let reply = self.rest("GET", &path, None);
+        match reply.status {
+            404 => Vec::new(),
+            200 => reply.json()["data"]["participants"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default(),
+            other => panic!("active-session: {other} {}", reply.body),
+        }
+    }
+
+    /// How many sockets, files and the like it holds.
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .expect("it runs")
+            .count()
+    }
+
+    /// A folder for the test's own files, removed with the server.
+    pub fn folder(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// Asks it to stop, as a service manager would, and says how it ended.
+    pub fn terminate(mut self, within: Duration) -> (ExitStatus, Duration) {
+        let asked = Instant::now();
+        let kill = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
+        assert!(
+            kill.is_ok_and(|status| status.success()),
+            "SIGTERM could not be sent"
+        );
+        let status = wait::until_found("the server's end after SIGTERM", within, || {
+            let status = self.child.try_wait().expect("the child can be asked");
+            status.ok_or_else(|| "still running".to_owned())
+        });
+        (status, asked.elapsed())
+    }
+
+    /// Kills it hard and starts another with the same data on the same HTTP port.
+    pub fn crash_and_restart(&mut self) {
+        let http = self.http().to_string();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let data = self.folder.path.join("data");
+        self.child = spawn(&self.folder, &data, &["--http", &http]);
+        let address = self.http();
+        wait::until("the restarted server", START_TIMEOUT, || {
+            http::request(address, "GET", "/readyz", None, None).is_ok_and(|r| r.status == 200)
+        });
+        let text =
+            fs::read_to_string(data.join("first-call.json")).expect("the card is still there");
+        self.card = serde_json::from_str(&text).expect("the card can be read");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.folder.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(80)..];
+            eprintln!(
+                "── the server's log, last {} lines ──\n{}",
+                tail.len(),
+                tail.join("\n")
+            );
+        }
+    }
+}
+
+/// The command every test starts the server with.
+pub fn command(data: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringbridge"));
+    command.arg("serve").arg("--data").arg(data);
+    let defaults = [
+        ("--sip", "127.0.0.1:0"),
+        ("--http", "127.0.0.1:0"),
+        ("--https", "127.0.0.1:0"),
+        ("--admin", "127.0.0.1:0"),
+        ("--rtp-ports", "0-0"),
+        ("--webrtc-port", "0"),
+        ("--public-address", "127.0.0.1"),
+    ];
+    for (flag, value) in defaults {
+        if !more.contains(&flag) {
+            command.args([flag, value]);
+        }
+    }
+    command.args(more).stdin(Stdio::null());
+    command
+}
+
+fn spawn(folder: &Folder, data: &Path, more: &[&str]) -> Child {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.log_path())
+        .expect("a log file");
+    command(data, more)
+        .stdout(log.try_clone().expect("a second handle"))
+        .stderr(log)
+        .spawn()
+        .expect("the binary starts")
+}
+
+fn authority(url: &str) -> SocketAddr {
+    let rest = url.split("://").nth(1).unwrap_or(url);
+    let host = rest.split('/').next().unwrap_or(rest);
+    let host = host.replace("localhost", &IpAddr::from(Ipv4Addr::LOCALHOST).to_string());
+    host.parse().unwrap_or_else(|e| panic!("{e}: {url}"))
+}
+
+/// A temporary folder; kept when its test fails.
+pub struct Folder {
+    /// Where.
+    pub path: PathBuf,
+}
+
+impl Folder {
+    /// Makes one.
+    pub fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "ringbridge-e2e-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Folder { path }
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.path.join("server.log")
+    }
+
+    fn log(&self) -> String {
+        let bytes = fs::read(self.log_path()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("kept for a look: {}", self.path.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The real binary on loopback with real clients: sipp, baresip and headless Chromium.
+//!
+//! Every test starts its own server on ports of the kernel's choosing, so all of them can run side
+//! by side. What must be installed, and how to look at a failure: `tests/e2e/README.md`.
+
+mod harness;
+
+mod bad_input;
+mod browser_calls;
+mod join_page;
+mod phone_calls;
+mod sip_signalling;
