@@ -24,6 +24,11 @@ pub const SIP_HEADER_FIELDS_MAX: usize = 256;
 /// Retry-After.
 pub const SIP_TRANSACTIONS_MAX: usize = 16_384;
 
+/// Of these, what REGISTER may use: phones refresh every half minute, and a storm of them after an
+/// outage must not keep calls out. Beyond, REGISTER is answered without a transaction: a copy of it
+/// gets `stale=true` and is repeated by the phone.
+pub const SIP_REGISTER_TRANSACTIONS_MAX: usize = SIP_TRANSACTIONS_MAX / 2;
+
 /// Dialogs, early ones included: one per call. When full, a new INVITE gets 503 with Retry-After.
 pub const SIP_DIALOGS_MAX: usize = 8_192;
 

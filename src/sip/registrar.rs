@@ -235,10 +235,13 @@ impl Registrar {
     fn bind(&mut self, credential: CredentialId, binding: Binding, changes: &mut Vec<Change>) {
         let bindings = self.bindings.entry(credential).or_default();
         if bindings.len() >= SIP_BINDINGS_PER_CREDENTIAL_MAX {
-            let soonest = bindings.iter().map(|binding| binding.expires_at).min();
+            let soonest = bindings
+                .iter()
+                .min_by_key(|binding| binding.expires_at)
+                .cloned();
             self.take(
                 credential,
-                |binding| Some(binding.expires_at) == soonest,
+                |binding| soonest.as_ref() == Some(binding),
                 changes,
             );
         }

@@ -9,6 +9,8 @@ mod sdp_golden;
 mod sdp_negotiate;
 mod sip_auth;
 mod sip_flows;
+mod sip_mutation;
+mod sip_requests;
 mod sip_support;
 mod sip_torture;
 mod sip_transactions;

@@ -10,7 +10,7 @@ use rsip::Method as Known;
 use super::event::DialogId;
 use super::table::{Server, ServerKey, ServerMachine, TransactionId, dialog_key};
 use super::{ALLOW, Endpoint, SUPPORTED};
-use crate::limits::SIP_TRANSACTIONS_MAX;
+use crate::limits::{SIP_REGISTER_TRANSACTIONS_MAX, SIP_TRANSACTIONS_MAX};
 use crate::sip::auth::CredentialSource;
 use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
@@ -178,6 +178,11 @@ impl Endpoint {
         request: Request,
         reply: Reply<'_>,
     ) {
+        let is_crowded = request.method == Known::Register
+            && self.transactions.len() >= SIP_REGISTER_TRANSACTIONS_MAX;
+        if is_crowded {
+            return self.reply_stateless(flow, &request.headers, reply);
+        }
         match self.open_server(flow, request, None) {
             Ok(id) => self.respond(now, id, reply, &[]),
             Err(request) => self.reply_stateless(flow, &request.headers, reply),
