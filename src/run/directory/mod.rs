@@ -13,6 +13,9 @@ mod event;
 mod seat;
 mod task;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::{SessionChange, SessionEvent};
 pub(crate) use seat::SeatDoor;
 pub use seat::{BrowserSeat, PhoneSeat, SeatGone};
@@ -208,6 +211,14 @@ impl Directory {
         })
         .await
         .unwrap_or(false)
+    }
+
+    /// Makes the meeting's session panic: to see what a bug does.
+    #[cfg(test)]
+    pub(crate) async fn break_session(&self, meeting: MeetingId) -> bool {
+        self.ask(|reply| Ask::Break { meeting, reply })
+            .await
+            .unwrap_or(false)
     }
 
     /// State of every worker; never waits.

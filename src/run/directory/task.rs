@@ -53,6 +53,11 @@ pub(super) enum Ask {
         muted: bool,
         reply: oneshot::Sender<bool>,
     },
+    #[cfg(test)]
+    Break {
+        meeting: MeetingId,
+        reply: oneshot::Sender<bool>,
+    },
     Shutdown {
         reply: oneshot::Sender<()>,
     },
@@ -179,6 +184,10 @@ impl DirectoryTask {
                     reply,
                 };
                 self.send(meeting, command);
+            }
+            #[cfg(test)]
+            Ask::Break { meeting, reply } => {
+                self.send(meeting, Command::Break { meeting, reply });
             }
             Ask::Shutdown { .. } => unreachable!("handled by run"),
         }

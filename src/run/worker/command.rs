@@ -93,6 +93,12 @@ pub(crate) enum Command {
         /// Whether there was such a source.
         reply: oneshot::Sender<bool>,
     },
+    /// Panics inside the session.
+    #[cfg(test)]
+    Break {
+        meeting: MeetingId,
+        reply: oneshot::Sender<bool>,
+    },
 }
 
 /// Whom a kick removes.

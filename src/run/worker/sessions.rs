@@ -106,6 +106,11 @@ impl Worker {
                 });
                 let _asker_gone = reply.send(found.unwrap_or(false));
             }
+            #[cfg(test)]
+            Command::Break { meeting, reply } => {
+                let broken = self.call(meeting, |_| -> () { panic!("asked for by a test") });
+                let _asker_gone = reply.send(broken.is_none());
+            }
         }
     }
 
