@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 use super::pii;
 use crate::config::{LogConfig, LogFormat};
@@ -13,6 +13,15 @@ use crate::config::{LogConfig, LogFormat};
 /// before the operator's directives, which may override them.
 const QUIET_CRATES: &str = "rtc_dtls=error,rtc_sctp=error,rtc_ice=error,rtc_srtp=error,rtc_interceptor=error,\
      rtc=error,webrtc=error,sqlite=warn";
+
+/// Modules that write whole messages at `trace`, join tokens among them: secrets enter no log, so
+/// these stand after the operator's directives, which cannot override them.
+const SECRETIVE_MODULES: [&str; 4] = [
+    "tungstenite",
+    "tungstenite::protocol",
+    "tungstenite::protocol::frame",
+    "tungstenite::protocol::frame::frame",
+];
 
 /// Whether `directives` can be understood.
 ///
@@ -45,7 +54,14 @@ pub fn start(config: &LogConfig) -> Result<(), Box<dyn std::error::Error + Send 
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(format!("{QUIET_CRATES},{directives}"))
+    let mut filter = EnvFilter::builder().parse(format!("{QUIET_CRATES},{directives}"))?;
+    let loud: EnvFilter = EnvFilter::builder().parse(directives)?;
+    if loud.max_level_hint() == Some(LevelFilter::TRACE) {
+        for module in SECRETIVE_MODULES {
+            filter = filter.add_directive(format!("{module}=info").parse()?);
+        }
+    }
+    Ok(filter)
 }
 
 #[cfg(test)]
@@ -66,5 +82,15 @@ mod tests {
         let loud = filter("info,rtc_dtls=debug").unwrap().to_string();
         assert!(loud.contains("rtc_dtls=debug"), "{loud}");
         assert!(!loud.contains("rtc_dtls=error"), "{loud}");
+    }
+
+    #[test]
+    fn messages_that_hold_tokens_are_not_written_however_loud_the_log() {
+        for directives in ["trace", "tungstenite=trace", "tungstenite::protocol=trace"] {
+            let filter = filter(directives).unwrap().to_string();
+            assert!(filter.contains("tungstenite::protocol=info"), "{filter}");
+            assert!(!filter.contains("tungstenite::protocol=trace"), "{filter}");
+        }
+        assert!(!filter("info").unwrap().to_string().contains("tungstenite"));
     }
 }
