@@ -47,6 +47,9 @@ pub struct ServerArgs {
     /// Core the server is pinned to.
     #[arg(long, default_value_t = 0)]
     server_core: usize,
+    /// Niceness of the server, for a machine that others use as well; below 0 takes root.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    server_nice: i32,
     /// Further arguments of the server; repeatable.
     #[arg(long, allow_hyphen_values = true)]
     server_arg: Vec<String>,

@@ -38,7 +38,8 @@ impl Server {
         std::fs::create_dir_all(&data)?;
         let log = std::fs::File::create(data.join("server.log"))?;
         let begun = Instant::now();
-        let child = Command::new("taskset")
+        let child = Command::new("nice")
+            .args(["-n", &args.server_nice.to_string(), "taskset"])
             .args(["-c", &args.server_core.to_string()])
             .arg(&args.server)
             .args(["serve", "--data"])
@@ -48,7 +49,6 @@ impl Server {
             .args(["--rtp-ports", "0", "--webrtc-port", "0"])
             .args(["--public-address", "127.0.0.1", "--workers", "1"])
             .args(&args.server_arg)
-            .env("RINGBRIDGE_LOG", "warn")
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
