@@ -8,5 +8,7 @@ mod harness;
 mod bad_input;
 mod browser_calls;
 mod join_page;
+mod mid_call;
 mod phone_calls;
+mod probe;
 mod sip_signalling;
