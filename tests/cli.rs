@@ -109,7 +109,7 @@ impl Drop for Folder {
 /// Arguments of a server on loopback whose ports the kernel chooses, with `more` in their place.
 fn loopback<'a>(data: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mut arguments = vec!["serve", "--data", data];
-    for flag in ["--sip", "--http", "--https", "--admin"] {
+    for flag in ["--sip", "--sips", "--http", "--https", "--admin"] {
         if !more.contains(&flag) {
             arguments.extend([flag, "127.0.0.1:0"]);
         }

@@ -44,7 +44,14 @@ impl Server {
             .arg(&args.server)
             .args(["serve", "--data"])
             .arg(&data)
-            .args(["--sip", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args([
+                "--sip",
+                "127.0.0.1:0",
+                "--sips",
+                "off",
+                "--http",
+                "127.0.0.1:0",
+            ])
             .args(["--https", "off", "--admin", "127.0.0.1:0"])
             .args(["--rtp-ports", "0", "--webrtc-port", "0"])
             .args(["--public-address", "127.0.0.1", "--workers", "1"])

@@ -37,6 +37,7 @@ pub fn urls(advertise: &Advertise, addresses: &Addresses) -> PublicUrls {
 pub fn write(
     data_dir: &Path,
     api: &ApiState,
+    advertise: &Advertise,
     addresses: &Addresses,
 ) -> Result<FirstCall, StartError> {
     let failed = |source| StartError::Card {
@@ -68,6 +69,10 @@ pub fn write(
         join_url: format!("{local_http}/join#token={token}"),
         https_join_url: addresses.https.map(|_| api.urls().join_url(&token)),
         sip_uri: api.urls().sip_uri(meeting_id),
+        sip_tls_uri: addresses.sips.map(|sips| {
+            let sips = reachable(advertise, sips);
+            format!("sip:{meeting_id}@{sips};transport=tls")
+        }),
         sip_username,
         sip_password,
         api_base: format!("{local_http}/v2"),
@@ -117,6 +122,7 @@ mod tests {
     fn addresses(sip: &str, http: &str) -> Addresses {
         Addresses {
             sip: sip.parse().unwrap(),
+            sips: None,
             http: http.parse().unwrap(),
             https: None,
             admin: "127.0.0.1:9090".parse().unwrap(),

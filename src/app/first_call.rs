@@ -23,6 +23,8 @@ pub struct FirstCall {
     pub https_join_url: Option<String>,
     /// What a phone dials.
     pub sip_uri: String,
+    /// The same over TLS.
+    pub sip_tls_uri: Option<String>,
     /// Digest user name; `None` when an earlier start told it and the file was removed since.
     pub sip_username: Option<String>,
     /// Digest password; told once.
@@ -120,6 +122,7 @@ mod tests {
             join_url: "http://localhost:8080/join#token=t".to_owned(),
             https_join_url: None,
             sip_uri: "sip:m@192.0.2.1".to_owned(),
+            sip_tls_uri: None,
             sip_username: Some("u".to_owned()),
             sip_password: Some("p".to_owned()),
             api_base: "http://localhost:8080/v2".to_owned(),

@@ -25,7 +25,8 @@ use crate::run::call_task::{self, CallContext};
 use crate::run::calls::Calls;
 use crate::run::clock;
 use crate::run::directory::{Directory, StartError as MediaStartError, WorkerConfig};
-use crate::run::sip_task::{OnInvite, SipCommand, SipHandle, SipListeners, SipTask};
+use crate::run::sip_listener::SipListeners;
+use crate::run::sip_task::{OnInvite, SipCommand, SipHandle, SipTask};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
 use crate::sip::flow::Flow;
 use crate::store::{CredentialBook, DEFAULT_REALM, OpenError, Store, StoreClock, StoreOptions};
@@ -68,6 +69,8 @@ pub enum StartError {
 pub struct Addresses {
     /// SIP, UDP and TCP.
     pub sip: SocketAddr,
+    /// SIP over TLS.
+    pub sips: Option<SocketAddr>,
     /// Join page, REST, signalling.
     pub http: SocketAddr,
     /// The same over TLS.
@@ -81,6 +84,9 @@ pub struct Addresses {
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sip udp+tcp {}, http {}", self.sip, self.http)?;
+        if let Some(sips) = self.sips {
+            write!(f, ", sips {sips}")?;
+        }
         if let Some(https) = self.https {
             write!(f, ", https {https}")?;
         }
@@ -129,14 +135,12 @@ impl App {
         };
         let store = Store::open(&config.data_dir, options)?;
         let advertise = Advertise::new(config.public_addresses.clone());
-        let listeners = SipListeners::bind(config.sip)
+        let mut listeners = SipListeners::bind(config.sip)
             .await
             .map_err(listen("sip", config.sip))?;
+        let sips = bind_switched("sips", config.sips).await?;
         let http = bind("http", config.http).await?;
-        let https = match config.https {
-            Some(address) => Some(bind("https", address).await?),
-            None => None,
-        };
+        let https = bind_switched("https", config.https).await?;
         let admin = bind("admin", config.admin).await?;
         let directory = Directory::start(WorkerConfig {
             workers: config.workers,
@@ -150,6 +154,7 @@ impl App {
         })?;
         let addresses = Addresses {
             sip: listeners.address,
+            sips: sips.as_ref().map(local),
             http: local(&http),
             https: https.as_ref().map(local),
             admin: local(&admin),
@@ -159,13 +164,17 @@ impl App {
                 .map(|worker| worker.webrtc_addr)
                 .collect(),
         };
+        let names = advertise.candidates(addresses.http.ip());
+        // No HTTP/2: nobody here needs it, and each connection stays one request at a time, which
+        // is what the listeners' caps count.
         let https = match https {
-            Some(listener) => {
-                let names = advertise.candidates(addresses.http.ip());
-                Some((listener, tls_acceptor(&config, &names)?))
-            }
+            Some(listener) => Some((listener, tls_acceptor(&config, &names, &[b"http/1.1"])?)),
             None => None,
         };
+        if let Some(listener) = sips {
+            // Without ALPN: some carriers refuse the protocol name `sip`.
+            listeners = listeners.with_tls(listener, tls_acceptor(&config, &names, &[])?);
+        }
         let (sip_handle, commands) = SipHandle::new();
         let context = Arc::new(CallContext {
             ports: PortPool::new(
@@ -191,7 +200,7 @@ impl App {
             metrics: metrics.clone(),
             urls,
         });
-        let card = card::write(&config.data_dir, &api, &addresses)?;
+        let card = card::write(&config.data_dir, &api, &advertise, &addresses)?;
         let sip = sip_task(&context, listeners, commands, is_available);
         Ok(Self {
             config,
@@ -285,13 +294,24 @@ fn readiness(context: &Arc<CallContext>, available: &watch::Sender<bool>) -> Rea
     }
 }
 
-fn tls_acceptor(config: &Config, addresses: &[IpAddr]) -> Result<TlsAcceptor, TlsError> {
-    // No HTTP/2: nobody here needs it, and each connection stays one request at a time, which is
-    // what the listeners' caps count.
-    const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+fn tls_acceptor(
+    config: &Config,
+    addresses: &[IpAddr],
+    protocols: &[&[u8]],
+) -> Result<TlsAcceptor, TlsError> {
     match &config.https_certificate {
-        Some((certificate, key)) => TlsAcceptor::from_files(certificate, key, PROTOCOLS),
-        None => TlsAcceptor::self_signed(&config.data_dir, addresses, PROTOCOLS),
+        Some((certificate, key)) => TlsAcceptor::from_files(certificate, key, protocols),
+        None => TlsAcceptor::self_signed(&config.data_dir, addresses, protocols),
+    }
+}
+
+async fn bind_switched(
+    purpose: &'static str,
+    address: Option<SocketAddr>,
+) -> Result<Option<TcpListener>, StartError> {
+    match address {
+        Some(address) => bind(purpose, address).await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -82,6 +82,9 @@ impl App {
         let addresses = self.addresses();
         let listening = |listener, address| Listening { listener, address }.emit();
         listening("sip", addresses.sip);
+        if let Some(sips) = addresses.sips {
+            listening("sips", sips);
+        }
         listening("http", addresses.http);
         if let Some(https) = addresses.https {
             listening("https", https);

@@ -60,6 +60,11 @@ impl Config {
                 "sip",
                 format!("{} udp and tcp, digest {}", self.sip, joined(&algorithms)),
             ),
+            (
+                "sips",
+                self.sips
+                    .map_or("off".to_owned(), |address| format!("{address} tls")),
+            ),
             ("http", self.http.to_string()),
             ("https", https),
             ("admin", self.admin.to_string()),

@@ -33,6 +33,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// SIP over UDP and TCP.
     pub sip: SocketAddr,
+    /// SIP over TLS, with the certificate of `https`; `None` when switched off.
+    pub sips: Option<SocketAddr>,
     /// Join page, REST and signalling, plain.
     pub http: SocketAddr,
     /// The same over TLS; `None` when switched off.

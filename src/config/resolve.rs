@@ -22,6 +22,7 @@ impl Config {
         let config = Self {
             data_dir: required(raw, "data", |text| Ok(PathBuf::from(text)))?,
             sip,
+            sips: required(raw, "sips", switched_address)?,
             http: required(raw, "http", address)?,
             https: required(raw, "https", switched_address)?,
             https_certificate: certificate(raw)?,
@@ -252,6 +253,7 @@ fn refuse(raw: &Raw, name: &str, reason: String) -> ConfigError {
 fn check_ports(raw: &Raw, config: &Config) -> Result<(), ConfigError> {
     let streams = [
         ("sip", Some(config.sip)),
+        ("sips", config.sips),
         ("http", Some(config.http)),
         ("https", config.https),
         ("admin", Some(config.admin)),
@@ -318,6 +320,10 @@ mod tests {
             "0.0.0.0:5060".parse::<std::net::SocketAddr>().unwrap()
         );
         assert_eq!(
+            config.sips,
+            Some("0.0.0.0:5061".parse::<std::net::SocketAddr>().unwrap())
+        );
+        assert_eq!(
             config.http,
             "0.0.0.0:8080".parse::<std::net::SocketAddr>().unwrap()
         );
@@ -343,6 +349,7 @@ mod tests {
         let config = resolve(&[
             "--data=/tmp/x",
             "--sip=127.0.0.1:0",
+            "--sips=off",
             "--http=[::1]:0",
             "--https=off",
             "--admin=127.0.0.1:0",
@@ -364,6 +371,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.https, None);
+        assert_eq!(config.sips, None);
         assert_eq!(config.http.port(), 0);
         assert_eq!(config.media_address, "127.0.0.2".parse::<IpAddr>().unwrap());
         assert_eq!(config.rtp_ports, RtpPorts::ANY);

@@ -75,6 +75,12 @@ pub const SETTINGS: &[Setting] = &[
         "SIP over UDP and TCP",
     ),
     one(
+        "sips",
+        "ADDR:PORT",
+        Some("0.0.0.0:5061"),
+        "SIP over TLS, with the certificate of --https; `off` switches it off",
+    ),
+    one(
         "http",
         "ADDR:PORT",
         Some("0.0.0.0:8080"),

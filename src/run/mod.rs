@@ -8,4 +8,5 @@ pub mod worker;
 pub mod call_task;
 pub mod calls;
 pub mod shutdown;
+pub mod sip_listener;
 pub mod sip_task;

@@ -8,15 +8,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant as TokioInstant, timeout};
 use tracing::{debug, warn};
 
 use crate::limits;
-use crate::net::seats::ConnectionSeats;
 use crate::net::stream::{self, FlowIds, StreamEvent};
 use crate::run::clock;
+use crate::run::sip_listener::{SipListeners, StreamDoor, canonical};
 use crate::sip::auth::CredentialSource;
 use crate::sip::endpoint::{CommandError, DialogId, Endpoint, Event, Invite, Output, Refusal};
 use crate::sip::flow::{Flow, FlowId, Transport};
@@ -85,55 +86,6 @@ impl SipHandle {
     }
 }
 
-/// The bound listeners.
-#[derive(Debug)]
-pub struct SipListeners {
-    udp: UdpSocket,
-    tcp: TcpListener,
-    /// Where both are bound.
-    pub address: SocketAddr,
-}
-
-impl SipListeners {
-    /// Binds UDP and TCP on one address and port. With port 0 the kernel chooses one that is free
-    /// for both.
-    ///
-    /// # Errors
-    /// The address is not ours, or the port is in use for either.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let tries = if address.port() == 0 { 16 } else { 1 };
-        let mut last = io::Error::from(io::ErrorKind::AddrInUse);
-        for _ in 0..tries {
-            let udp = bind_udp(address)?;
-            let bound = udp.local_addr()?;
-            match TcpListener::bind(bound).await {
-                Ok(tcp) => {
-                    return Ok(Self {
-                        udp,
-                        tcp,
-                        address: bound,
-                    });
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-}
-
-fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::DGRAM,
-        Some(socket2::Protocol::UDP),
-    )?;
-    // A burst of set-ups must wait in the kernel, not be lost; the kernel caps what it grants.
-    let _ = socket.set_recv_buffer_size(4 << 20);
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
-}
-
 /// Takes a new call: called on the SIP task, must only spawn.
 pub type OnInvite = Box<dyn Fn(Box<Invite>, mpsc::Receiver<Event>) + Send>;
 
@@ -166,11 +118,22 @@ where
     pub async fn run(self) {
         let (events, stream_events) = mpsc::channel(limits::STREAM_EVENTS_MAX);
         let flows = FlowIds::default();
-        let acceptor = tokio::spawn(accept(self.listeners.tcp, flows.clone(), events.clone()));
+        let SipListeners {
+            udp,
+            tcp,
+            tls,
+            address,
+        } = self.listeners;
+        let door = StreamDoor::new(flows.clone(), events.clone());
+        let mut acceptors = JoinSet::new();
+        acceptors.spawn(door.clone().accept(tcp, None));
+        if let Some((listener, acceptor)) = tls {
+            acceptors.spawn(door.accept(listener, Some(acceptor)));
+        }
         let mut running = Running {
             endpoint: self.endpoint,
-            udp: self.listeners.udp,
-            address: self.listeners.address,
+            udp,
+            address,
             writers: HashMap::new(),
             dialogs: HashMap::new(),
             flows,
@@ -182,7 +145,7 @@ where
         running
             .run(self.commands, stream_events, self.available)
             .await;
-        acceptor.abort();
+        acceptors.shutdown().await;
     }
 }
 
@@ -426,53 +389,11 @@ where
     }
 }
 
-async fn accept(listener: TcpListener, flows: FlowIds, events: mpsc::Sender<StreamEvent>) {
-    let seats = ConnectionSeats::new(
-        limits::STREAM_CONNECTIONS_MAX,
-        limits::STREAM_CONNECTIONS_PER_ADDRESS_MAX,
-    );
-    let Ok(local) = listener.local_addr() else {
-        return;
-    };
-    loop {
-        let (connection, remote) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Descriptors exhausted: waiting is all that helps, spinning would not.
-                warn!(%error, "A SIP connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let Some(seat) = seats.take(remote.ip()) else {
-            continue;
-        };
-        // Small messages, each awaited by somebody.
-        let _ = connection.set_nodelay(true);
-        let flow = Flow {
-            id: flows.next(),
-            transport: Transport::Tcp,
-            local,
-            remote: canonical(remote),
-        };
-        let events = events.clone();
-        tokio::spawn(async move {
-            stream::serve(connection, flow, events, None).await;
-            drop(seat);
-        });
-    }
-}
-
 async fn sleep_until(due: Option<TokioInstant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
-}
-
-/// A dual-stack socket shows IPv4 peers as mapped IPv6; SIP headers and ACLs want IPv4.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn gauge(length: usize) -> i64 {

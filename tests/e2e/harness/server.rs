@@ -219,6 +219,7 @@ pub fn command(data: &Path, more: &[&str]) -> Command {
     command.arg("serve").arg("--data").arg(data);
     let defaults = [
         ("--sip", "127.0.0.1:0"),
+        ("--sips", "127.0.0.1:0"),
         ("--http", "127.0.0.1:0"),
         ("--https", "127.0.0.1:0"),
         ("--admin", "127.0.0.1:0"),
