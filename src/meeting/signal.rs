@@ -91,6 +91,9 @@ pub enum ServerMessage {
         participants: Vec<ParticipantView>,
         /// Participant-bound token for reconnecting to the same seat.
         resume_token: String,
+        /// What a phone dials to join, for people to pass on; the API layer knows it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        sip_uri: Option<String>,
     },
     /// Answer to the browser's offer.
     Answer {

@@ -250,6 +250,7 @@ impl Session {
             participant: entry.view(),
             participants: self.seats.values().map(Seat::view).collect(),
             resume_token,
+            sip_uri: None,
         };
         self.signal(seat, message);
         self.welcome(now, seat, entry);
