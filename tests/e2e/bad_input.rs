@@ -41,9 +41,9 @@ fn rubbish_on_the_sip_port_disturbs_no_call() {
     let call = asker.new_call(&server);
     asker.send(asker.request("OPTIONS", &call, 7, "after", "", "", ""));
     assert_eq!(status(&asker.final_response("OPTIONS")), 200);
-    let heard = first.heard(60_000).duration_ms();
+    let heard = first.heard(usize::MAX).duration_ms();
     wait::until("two more seconds of sound", HEARD_WITHIN, || {
-        first.heard(60_000).duration_ms() > heard + 2000
+        first.heard(usize::MAX).duration_ms() > heard + 2000
     });
     assert!(
         first.heard(1000).has_tone(1130.0),

@@ -86,3 +86,34 @@ fn a_name_is_asked_for_before_joining() {
     page.wait_for_text("What is your name?");
     assert!(server.participants().is_empty());
 }
+
+#[test]
+fn over_plain_http_from_elsewhere_one_is_told_why_there_is_no_microphone() {
+    let server = Server::start();
+    let chromium = Chromium::start();
+    let elsewhere = server.card.join_url.replace("127.0.0.1", "ringbridge.test");
+    let page = chromium.open("Ada", &elsewhere, Fakes::default());
+    page.wait_for_text("No microphone on an insecure page");
+    page.wait_for_text("You can still join and listen.");
+    page.join();
+    page.click("#mute");
+    page.wait_for_text("No microphone on an insecure page");
+}
+
+#[test]
+fn the_https_link_works_with_the_certificate_the_server_made() {
+    let server = Server::start();
+    let chromium = Chromium::start();
+    let page = chromium.open("Ada", &server.card.https_join_url, Fakes::tone(440.0));
+    page.join();
+    assert_eq!(page.evaluate("location.protocol"), json!("https:"));
+}
+
+#[test]
+fn the_page_tells_what_a_phone_dials() {
+    let server = Server::start();
+    let chromium = Chromium::start();
+    let page = chromium.join("Ada", &server, Fakes::tone(440.0));
+    page.click("#dial-in");
+    page.wait_for_text(&server.card.sip_uri);
+}

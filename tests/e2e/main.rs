@@ -12,3 +12,4 @@ mod mid_call;
 mod phone_calls;
 mod probe;
 mod sip_signalling;
+mod sound_quality;

@@ -113,9 +113,9 @@ fn a_phone_alone_is_sent_silence_and_not_nothing() {
     phone.call();
     // Phones hang up when no packets come.
     wait::until("two seconds of received sound", HEARD_WITHIN, || {
-        phone.heard(60_000).duration_ms() > 2000
+        phone.heard(usize::MAX).duration_ms() > 2000
     });
-    let heard = phone.heard(60_000);
+    let heard = phone.heard(usize::MAX);
     assert!(
         heard.lacks_tone(PHONE_HZ),
         "{}",

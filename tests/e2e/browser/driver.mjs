@@ -14,6 +14,8 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
   '--autoplay-policy=no-user-gesture-required',
+  // A name that is not `localhost`: plain http there is no secure context.
+  '--host-resolver-rules=MAP ringbridge.test 127.0.0.1',
   // Only the loopback interface may exist where this runs.
   '--allow-loopback-in-peer-connection',
 ];

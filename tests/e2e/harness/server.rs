@@ -19,6 +19,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Deserialize)]
 pub struct FirstCall {
     pub join_url: String,
+    pub https_join_url: String,
     pub sip_uri: String,
     pub sip_username: String,
     pub sip_password: String,

@@ -17,7 +17,7 @@ pub struct Recording {
 impl Recording {
     /// Its last `ms` milliseconds, or all if it is shorter.
     pub fn last_ms(&self, ms: usize) -> Recording {
-        let wanted = self.rate_hz as usize * ms / 1000;
+        let wanted = (self.rate_hz as usize).saturating_mul(ms) / 1000;
         let from = self.samples.len().saturating_sub(wanted);
         Recording {
             rate_hz: self.rate_hz,
@@ -69,6 +69,35 @@ impl Recording {
         self.tone_max_dbfs(hz) < ABSENT_DBFS
     }
 
+    /// How evenly the tone is there.
+    pub fn steadiness(&self, hz: f64) -> Steadiness {
+        let length = self.rate_hz as usize / 50;
+        let frames: Vec<f64> = self
+            .samples
+            .chunks_exact(length)
+            .map(|frame| tone_dbfs(frame, self.rate_hz, hz))
+            .collect();
+        let mut sorted = frames.clone();
+        sorted.sort_by(f64::total_cmp);
+        let median_dbfs = sorted[sorted.len() / 2];
+        let gap_ms = frames
+            .iter()
+            .filter(|dbfs| **dbfs < median_dbfs - 6.0)
+            .count()
+            * 20;
+        let power: f64 = self
+            .samples
+            .iter()
+            .map(|s| (f64::from(*s) / 32768.0).powi(2))
+            .sum();
+        let rms_dbfs = 10.0 * (power / self.samples.len() as f64 * 2.0).max(1e-12).log10();
+        Steadiness {
+            median_dbfs,
+            rms_dbfs,
+            gap_ms,
+        }
+    }
+
     /// For failure messages: the levels of some tones.
     pub fn describe(&self, tones_hz: &[f64]) -> String {
         let levels: Vec<String> = tones_hz
@@ -83,6 +112,17 @@ impl Recording {
             .collect();
         format!("{} ms; {}", self.duration_ms(), levels.join(", "))
     }
+}
+
+/// See [`Recording::steadiness`].
+#[derive(Debug, Clone, Copy)]
+pub struct Steadiness {
+    /// The tone's power in the middle one of all 20 ms frames.
+    pub median_dbfs: f64,
+    /// Power of everything, on the same scale: equal when there is nothing but the tone.
+    pub rms_dbfs: f64,
+    /// How long the tone was at less than half its usual amplitude.
+    pub gap_ms: usize,
 }
 
 /// The quietest that counts as heard: the tones are played at about -10 dBFS.
