@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -35,41 +35,33 @@ pub async fn serve(
     tls: Option<TlsAcceptor>,
     router: Router,
     metrics: HttpMetrics,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) {
     let door = Door {
         tls,
         router,
         metrics,
-        shutdown: shutdown.clone(),
+        shutdown,
+        patience: Patience::default(),
     };
-    let seats = ConnectionSeats::new(HTTP_CONNECTIONS_MAX, HTTP_CONNECTIONS_PER_ADDRESS_MAX);
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_ended) = connections.join_next() => continue,
-            () = told_to_stop(&mut shutdown) => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => match seats.take(peer.ip()) {
-                Some(seat) => {
-                    connections.spawn(door.clone().attend(stream, peer, seat));
-                }
-                None => {
-                    door.metrics.connections_refused.inc();
-                }
-            },
-            Err(error) => accept_failed(&error).await,
+    door.serve(listener).await;
+}
+
+/// How long peers may take.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    handshake: Duration,
+    head: Duration,
+    shutdown: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            handshake: TLS_HANDSHAKE_TIME_MAX,
+            head: HTTP_HEAD_TIME_MAX,
+            shutdown: HTTP_SHUTDOWN_GRACE,
         }
-    }
-    drop(listener);
-    let rest = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(HTTP_SHUTDOWN_GRACE, rest)
-        .await
-        .is_err()
-    {
-        tracing::info!("closed HTTP connections that were still busy");
     }
 }
 
@@ -94,9 +86,42 @@ struct Door {
     router: Router,
     metrics: HttpMetrics,
     shutdown: watch::Receiver<bool>,
+    patience: Patience,
 }
 
 impl Door {
+    async fn serve(self, listener: TcpListener) {
+        let mut shutdown = self.shutdown.clone();
+        let seats = ConnectionSeats::new(HTTP_CONNECTIONS_MAX, HTTP_CONNECTIONS_PER_ADDRESS_MAX);
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                Some(_ended) = connections.join_next() => continue,
+                () = told_to_stop(&mut shutdown) => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => match seats.take(peer.ip()) {
+                    Some(seat) => {
+                        connections.spawn(self.clone().attend(stream, peer, seat));
+                    }
+                    None => {
+                        self.metrics.connections_refused.inc();
+                    }
+                },
+                Err(error) => accept_failed(&error).await,
+            }
+        }
+        drop(listener);
+        let rest = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.patience.shutdown, rest)
+            .await
+            .is_err()
+        {
+            tracing::info!("closed HTTP connections that were still busy");
+        }
+    }
+
     async fn attend(self, stream: TcpStream, peer: SocketAddr, _seat: ConnectionSeat) {
         self.metrics.connections.inc();
         let connections = self.metrics.connections.clone();
@@ -105,7 +130,7 @@ impl Door {
         match self.tls.clone() {
             None => self.converse(stream, peer).await,
             Some(tls) => {
-                match tokio::time::timeout(TLS_HANDSHAKE_TIME_MAX, tls.accept(stream)).await {
+                match tokio::time::timeout(self.patience.handshake, tls.accept(stream)).await {
                     Ok(Ok(stream)) => self.converse(stream, peer).await,
                     Ok(Err(_)) | Err(_) => {
                         self.metrics.connections_refused.inc();
@@ -121,15 +146,13 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let service = AddExtension::new(self.router, ConnectInfo(peer));
-        let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-        builder
-            .http1()
+        // HTTP/1.1 alone: one connection is one request at a time, which is what the caps count.
+        // Its clock runs from the first moment, so that a silent peer is closed too.
+        let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HTTP_HEAD_TIME_MAX);
-        let connection = builder.serve_connection_with_upgrades(
-            TokioIo::new(stream),
-            TowerToHyperService::new(service),
-        );
+            .header_read_timeout(self.patience.head)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
@@ -141,5 +164,122 @@ impl Door {
         if let Err(error) = result {
             tracing::debug!(%error, "an HTTP connection ended early");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Far less than a peer's own patience, far more than a handshake takes.
+    const SHORT: Duration = Duration::from_millis(300);
+    const LONG: Duration = Duration::from_secs(20);
+
+    async fn start(tls: Option<TlsAcceptor>, handler: Router) -> (SocketAddr, watch::Sender<bool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, shutdown) = watch::channel(false);
+        let door = Door {
+            tls,
+            router: handler,
+            metrics: HttpMetrics::default(),
+            shutdown,
+            patience: Patience {
+                handshake: SHORT,
+                head: SHORT,
+                shutdown: LONG,
+            },
+        };
+        tokio::spawn(door.serve(listener));
+        (address, stop)
+    }
+
+    /// What the peer says until it closes, which it must.
+    async fn until_closed(mut stream: TcpStream) -> Vec<u8> {
+        let mut heard = Vec::new();
+        let closed = tokio::time::timeout(LONG, stream.read_to_end(&mut heard)).await;
+        // A reset is a close, too.
+        let _reset = closed.expect("the server keeps the connection");
+        heard
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_or_never_ends_its_head_is_closed() {
+        let (address, _stop) = start(None, Router::new()).await;
+        let silent = TcpStream::connect(address).await.unwrap();
+        assert!(until_closed(silent).await.is_empty());
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        slow.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+        let heard = String::from_utf8(until_closed(slow).await).unwrap();
+        assert!(
+            heard.is_empty() || heard.starts_with("HTTP/1.1 408"),
+            "{heard}"
+        );
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        idle.write_all(request).await.unwrap();
+        assert!(until_closed(idle).await.starts_with(b"HTTP/1.1 404"));
+    }
+
+    #[tokio::test]
+    async fn who_connects_to_tls_and_says_nothing_is_closed() {
+        let dir = std::env::temp_dir().join(format!("ringbridge-{:032x}", rand::random::<u128>()));
+        std::fs::create_dir(&dir).unwrap();
+        let tls = TlsAcceptor::self_signed(&dir, &[], &[b"http/1.1"]).unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        let (address, _stop) = start(Some(tls), Router::new()).await;
+        let silent = TcpStream::connect(address).await.unwrap();
+        assert!(until_closed(silent).await.is_empty());
+        let mut plain = TcpStream::connect(address).await.unwrap();
+        plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        // An alert at most, never a page.
+        assert!(!until_closed(plain).await.starts_with(b"HTTP"));
+    }
+
+    #[tokio::test]
+    async fn http_2_without_being_asked_is_refused() {
+        let (address, _stop) = start(None, Router::new()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .await
+            .unwrap();
+        let heard = until_closed(stream).await;
+        assert!(
+            heard.is_empty() || heard.starts_with(b"HTTP/1.1 4"),
+            "{heard:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_is_answered_after_the_listener_has_closed() {
+        let (arrived, arrival) = tokio::sync::oneshot::channel::<()>();
+        let (release, released) = tokio::sync::oneshot::channel::<()>();
+        let once = std::sync::Arc::new(std::sync::Mutex::new(Some((arrived, released))));
+        let handler = get(move || {
+            let (arrived, released) = once.lock().unwrap().take().unwrap();
+            async move {
+                arrived.send(()).unwrap();
+                released.await.unwrap();
+                "done"
+            }
+        });
+        let (address, stop) = start(None, Router::new().route("/", handler)).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        arrival.await.unwrap();
+        stop.send_replace(true);
+        let deadline = tokio::time::Instant::now() + LONG;
+        while TcpStream::connect(address).await.is_ok() {
+            assert!(tokio::time::Instant::now() < deadline, "still accepting");
+            tokio::task::yield_now().await;
+        }
+        release.send(()).unwrap();
+        let heard = String::from_utf8(until_closed(stream).await).unwrap();
+        assert!(heard.ends_with("done"), "{heard}");
     }
 }

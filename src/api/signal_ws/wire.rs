@@ -1,5 +1,7 @@
 //! Messages on a WebSocket: text frames in and out, with the limits on each.
 
+use std::time::Duration;
+
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 
 use crate::limits::SIGNAL_WRITE_TIME_MAX;
@@ -7,6 +9,9 @@ use crate::meeting::signal::{ClientMessage, ServerMessage};
 
 /// Longest reason in a close frame (RFC 6455 §5.5: 125 bytes with the code).
 const CLOSE_REASON_BYTES_MAX: usize = 120;
+
+/// A browser answers a close at once; one that does not is not waited for.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// The socket.
 pub(super) struct Wire {
@@ -92,7 +97,7 @@ impl Wire {
         if self.write(Message::Close(Some(frame))).await.is_ok() {
             // Until it has answered, or the connection would be reset with our words unread.
             let farewell = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-            let _in_time = tokio::time::timeout(SIGNAL_WRITE_TIME_MAX, farewell).await;
+            let _in_time = tokio::time::timeout(CLOSE_TIME_MAX, farewell).await;
         }
     }
 
