@@ -34,7 +34,7 @@ pub struct EncoderSettings {
     pub fec: bool,
     /// Loss the copy is meant for, 0–100.
     pub expected_loss_percent: u8,
-    /// Send nothing in silence, and in what libopus takes for silence: a steady tone, music on hold.
+    /// Send nothing in silence, and in what libopus takes for silence: a steady tone, music.
     pub dtx: bool,
 }
 

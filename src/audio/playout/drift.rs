@@ -1,7 +1,5 @@
 //! How fast the sender's clock runs against ours.
 
-use std::time::Duration;
-
 /// Length of one block, of which only the fastest packet counts: the least delayed packet tells
 /// most about the clock and least about the network.
 const BLOCK_US: i64 = 2_000_000;
@@ -116,10 +114,6 @@ impl DriftMeter {
     pub(super) fn estimate(&self) -> Option<Drift> {
         self.estimate
     }
-
-    /// Time until the first estimate.
-    pub(super) const FIRST_ESTIMATE: Duration =
-        Duration::from_micros(BLOCK_US as u64 * BLOCKS_MIN as u64);
 }
 
 #[cfg(test)]

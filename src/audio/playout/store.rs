@@ -51,14 +51,6 @@ impl Store {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.count
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     pub(super) fn clear(&mut self) {
         self.count = 0;
     }
@@ -112,10 +104,5 @@ impl Store {
             }
         }
         before - self.count
-    }
-
-    /// Media position after the last sample waiting.
-    pub(super) fn end(&self) -> Option<i64> {
-        self.slots[..self.count].iter().map(Waiting::end).max()
     }
 }
