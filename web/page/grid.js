@@ -3,7 +3,7 @@
 /** Tiles are wide on a wide stage, square on a narrow one, and nothing beyond. */
 const ASPECT_MAX = 16 / 10;
 const GAP_PX = 12;
-const WIDTH_MIN_PX = 150;
+const WIDTH_MIN_PX = 120;
 
 /**
  * The tile size, in px, that fills a stage best.
@@ -35,10 +35,9 @@ export function tileSize(count, width, height) {
 export function fitTiles(stage) {
   const frame = stage.parentElement;
   const fit = () => {
-    const style = getComputedStyle(frame);
-    const width = frame.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const { clientWidth: width, clientHeight: height } = frame;
     if (width <= 0) return;
-    const tile = tileSize(Math.max(1, stage.childElementCount), width, frame.clientHeight);
+    const tile = tileSize(Math.max(1, stage.childElementCount), width, height);
     stage.style.setProperty('--tile-width', `${tile.width}px`);
     stage.style.setProperty('--tile-height', `${tile.height}px`);
   };

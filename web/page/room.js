@@ -62,6 +62,7 @@ export class Room {
     for (const tile of [...this.#tiles.values(), ...this.#screens.values()]) tile.remove();
     this.#tiles.clear();
     this.#screens.clear();
+    byId('screens').hidden = true;
     this.#selfTile?.remove();
     this.#selfTile = undefined;
     this.#playback.clear();
@@ -144,23 +145,27 @@ export class Room {
     this.#playback.set(p.id, undefined);
     this.#tiles.get(p.id)?.remove();
     this.#tiles.delete(p.id);
-    this.#screens.get(p.id)?.remove();
-    this.#screens.delete(p.id);
+    this.#removeScreen(p.id);
     announce(`${p.name || 'Someone'} left`);
     this.#showCount();
   }
 
   #showScreen(p) {
     const { video } = p.screenShareTracks;
-    const shown = this.#screens.get(p.id);
-    if (shown?.track === video) return;
-    shown?.remove();
-    this.#screens.delete(p.id);
+    if (this.#screens.get(p.id)?.track === video) return;
+    this.#removeScreen(p.id);
     if (!video) return;
     const tile = new ScreenTile(p.id, p.name, video);
     this.#screens.set(p.id, tile);
-    byId('stage').prepend(tile.node);
+    byId('screens').append(tile.node);
+    byId('screens').hidden = false;
     announce(`${p.name} shares a screen`);
+  }
+
+  #removeScreen(id) {
+    this.#screens.get(id)?.remove();
+    this.#screens.delete(id);
+    byId('screens').hidden = this.#screens.size === 0;
   }
 
   #tick() {

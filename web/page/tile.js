@@ -121,7 +121,7 @@ export class ScreenTile {
   constructor(id, name, track) {
     this.track = track;
     this.node = el(
-      'li',
+      'div',
       { class: 'tile', 'data-kind': 'screen', 'data-screen-of': id },
       videoElement(track, `Screen of ${name}`),
       el('div', { class: 'label' }, el('span', { class: 'label-name' }, `${name}'s screen`)),
