@@ -60,6 +60,26 @@ fn two_browsers_hear_and_see_each_other() {
 }
 
 #[test]
+fn a_shared_screen_is_seen_beside_the_camera_until_it_is_stopped() {
+    let server = Server::start();
+    let chromium = Chromium::start();
+    let ada = chromium.join("Ada", &server, ADA);
+    let grace = chromium.join("Grace", &server, GRACE);
+    ada.click("#camera");
+    ada.click("#screen");
+    grace.wait_to_see(".tile[data-kind=screen] video", [20, 160, 60]);
+    grace.wait_to_see(".tile[data-kind=browser] video", [200, 30, 30]);
+    // Who comes later sees both, too.
+    let late = chromium.join("Late", &server, Fakes::default());
+    late.wait_to_see(".tile[data-kind=screen] video", [20, 160, 60]);
+    late.wait("document.querySelectorAll('.tile[data-kind=browser] video').length === 1");
+    ada.click("#screen");
+    grace.wait_for_tiles("screen", 0);
+    late.wait_for_tiles("screen", 0);
+    grace.wait_to_see(".tile[data-kind=browser] video", [200, 30, 30]);
+}
+
+#[test]
 fn browsers_come_and_go_and_those_who_stay_keep_hearing_the_right_ones() {
     let server = Server::start();
     let chromium = Chromium::start();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::baresip::Options;
-use crate::harness::sipp::Transport;
+use crate::harness::sipp::{Sipp, Transport};
 use crate::harness::{Baresip, Chromium, Fakes, Server, wait};
 
 /// How long sound may take from one end to be found at the other.
@@ -206,6 +206,28 @@ fn hang_ups_from_either_side_leave_nothing_behind() {
         404,
         "the session has ended"
     );
+}
+
+#[test]
+fn fifty_calls_in_quick_succession_leave_nothing_behind() {
+    let server = Server::start();
+    Sipp::new(&server, "call", Transport::Udp).run();
+    wait::until("nothing left of the first", HEARD_WITHIN, || {
+        is_clean(&server)
+    });
+    let open_before = server.open_files();
+    Sipp::new(&server, "call", Transport::Udp).times(50).run();
+    wait::until("nothing left of the others", HEARD_WITHIN, || {
+        is_clean(&server)
+    });
+    wait::until_found("every socket to be closed", HEARD_WITHIN, || {
+        let open = server.open_files();
+        if open <= open_before {
+            Ok(())
+        } else {
+            Err(format!("{open}, before {open_before}"))
+        }
+    });
 }
 
 /// Two phones and a browser: one phone hangs up, one is kicked, the browser's tab is closed.

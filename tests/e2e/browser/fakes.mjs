@@ -22,14 +22,14 @@ export function installFakes(fakes) {
     return destination.stream.getAudioTracks();
   }
 
-  function camera() {
+  function picture(colour) {
     const canvas = document.createElement('canvas');
     canvas.width = 320;
     canvas.height = 240;
     const brush = canvas.getContext('2d');
     let x = 0;
     setInterval(() => {
-      brush.fillStyle = fakes.colour;
+      brush.fillStyle = colour;
       brush.fillRect(0, 0, 320, 240);
       brush.fillStyle = '#fff';
       brush.fillRect((x = (x + 4) % 300), 0, 20, 20);
@@ -44,9 +44,13 @@ export function installFakes(fakes) {
       if (wanted.video && fakes.colour === null) throw new DOMException('', 'NotFoundError');
       return new MediaStream([
         ...(wanted.audio ? microphone() : []),
-        ...(wanted.video ? camera() : []),
+        ...(wanted.video ? picture(fakes.colour) : []),
       ]);
     };
+  }
+
+  if (navigator.mediaDevices) {
+    navigator.mediaDevices.getDisplayMedia = async () => new MediaStream(picture('rgb(20,160,60)'));
   }
 
   // As the autoplay policy does it: no sound until somebody clicks.

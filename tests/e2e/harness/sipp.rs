@@ -16,7 +16,7 @@ pub enum Transport {
     Tcp,
 }
 
-/// One scenario to be played once.
+/// One scenario to be played, once or many times.
 pub struct Sipp<'a> {
     server: &'a Server,
     scenario: &'static str,
@@ -24,6 +24,7 @@ pub struct Sipp<'a> {
     service: String,
     username: String,
     password: String,
+    calls: u32,
 }
 
 /// A scenario that is being played.
@@ -44,6 +45,7 @@ impl<'a> Sipp<'a> {
             service: server.card.meeting_id.clone(),
             username: server.card.sip_username.clone(),
             password: server.card.sip_password.clone(),
+            calls: 1,
         }
     }
 
@@ -56,6 +58,12 @@ impl<'a> Sipp<'a> {
     /// Uses another password.
     pub fn password(mut self, password: &str) -> Self {
         self.password = password.to_owned();
+        self
+    }
+
+    /// Plays it so many times, ten times a second.
+    pub fn times(mut self, calls: u32) -> Self {
+        self.calls = calls;
         self
     }
 
@@ -110,7 +118,9 @@ impl<'a> Sipp<'a> {
                 "-mp",
                 &free_port(),
                 "-m",
-                "1",
+                &self.calls.to_string(),
+                "-r",
+                "10",
             ])
             .args([
                 "-nostdin",
