@@ -1,4 +1,4 @@
-//! `/v2/sip/calls`: calls that have ended, from their records.
+//! `/v2/sip/calls`: calls in progress, and those that have ended, from their records.
 
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -8,10 +8,14 @@ use super::body::id;
 use super::error::ApiError;
 use super::state::ApiState;
 use super::types::{Paged, Paging, Search, Success, Time};
+use crate::call::end::EndReason;
 use crate::id::{CallId, CredentialId, MeetingId, ParticipantId, SessionId};
+use crate::run::calls::LiveCall;
+use crate::run::clock;
 use crate::store::call::{CallFilter, CallQuality, StoredCall};
+use crate::store::{Listed, Page};
 
-/// A call as replies show it.
+/// A call as replies show it; what only its end tells is null while it lasts.
 #[derive(Serialize)]
 pub(super) struct CallView {
     id: CallId,
@@ -19,16 +23,17 @@ pub(super) struct CallView {
     session_id: Option<SessionId>,
     participant_id: Option<ParticipantId>,
     credential_id: Option<CredentialId>,
-    sip_call_id: String,
+    sip_call_id: Option<String>,
     caller: String,
     profile: String,
     status: &'static str,
-    outcome: String,
-    reason: String,
-    sip_status: u16,
+    on_hold: bool,
+    outcome: Option<String>,
+    reason: Option<String>,
+    sip_status: Option<u16>,
     started_at: Time,
     answered_at: Option<Time>,
-    ended_at: Time,
+    ended_at: Option<Time>,
     setup_ms: Option<f64>,
     duration_s: f64,
     quality: Option<QualityView>,
@@ -55,19 +60,54 @@ impl From<StoredCall> for CallView {
             session_id: call.session,
             participant_id: call.participant,
             credential_id: call.credential,
-            sip_call_id: call.sip_call_id,
+            sip_call_id: Some(call.sip_call_id),
             caller: call.caller,
             profile: call.profile,
             status: "ENDED",
-            outcome: call.outcome,
-            reason: call.reason,
-            sip_status: call.sip_status,
+            on_hold: false,
+            outcome: Some(call.outcome),
+            reason: Some(call.reason),
+            sip_status: Some(call.sip_status),
             started_at: call.started_at.into(),
             answered_at: call.answered_at.map(Time::from),
-            ended_at: call.ended_at.into(),
+            ended_at: Some(call.ended_at.into()),
             setup_ms: call.setup.map(|setup| setup.as_seconds_f64() * 1e3),
             duration_s: talked.map_or(0.0, |talked| talked.as_seconds_f64()),
             quality: call.quality.map(QualityView::from),
+        }
+    }
+}
+
+impl From<LiveCall> for CallView {
+    fn from(call: LiveCall) -> Self {
+        let now = clock::now();
+        let wall = |instant| Time::at_unix_ns(clock::unix_ns_at(instant));
+        let talked = call
+            .answered
+            .map(|answered| now.saturating_duration_since(answered));
+        let setup = call
+            .answered
+            .map(|answered| answered.saturating_duration_since(call.started));
+        Self {
+            id: call.id,
+            meeting_id: call.meeting,
+            session_id: None,
+            participant_id: Some(call.participant),
+            credential_id: None,
+            sip_call_id: None,
+            caller: call.caller,
+            profile: call.profile,
+            status: "LIVE",
+            on_hold: call.on_hold,
+            outcome: None,
+            reason: None,
+            sip_status: None,
+            started_at: wall(call.started),
+            answered_at: call.answered.map(wall),
+            ended_at: None,
+            setup_ms: setup.map(|setup| setup.as_secs_f64() * 1e3),
+            duration_s: talked.map_or(0.0, |talked| talked.as_secs_f64()),
+            quality: None,
         }
     }
 }
@@ -91,23 +131,56 @@ impl From<CallQuality> for QualityView {
 pub(super) struct CallQuery {
     meeting_id: Option<MeetingId>,
     outcome: Option<String>,
+    status: Option<Status>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Status {
+    Live,
+    Ended,
+}
+
+/// The calls in progress, then those that ended, newest first.
 pub(super) async fn list(
     State(state): State<ApiState>,
     caller: Caller,
     Paging(page): Paging,
     Search(query): Search<CallQuery>,
 ) -> Result<Paged<CallView>, ApiError> {
-    let filter = CallFilter {
-        meeting: query.meeting_id,
-        outcome: query.outcome,
+    let live = live(&state, caller, &query);
+    let mut listed = if query.status == Some(Status::Live) {
+        Listed {
+            items: Vec::new(),
+            total: 0,
+        }
+    } else {
+        let filter = CallFilter {
+            meeting: query.meeting_id,
+            outcome: query.outcome,
+        };
+        let before = u32::try_from(live.len()).unwrap_or(u32::MAX);
+        let rest = Page {
+            offset: page.offset.saturating_sub(before),
+            limit: page.limit - page.limit.min(before.saturating_sub(page.offset)),
+        };
+        let ended = state
+            .store()
+            .calls(caller.organization, filter, rest)
+            .await?;
+        Listed {
+            items: ended.items.into_iter().map(CallView::from).collect(),
+            total: ended.total,
+        }
     };
-    let listed = state
-        .store()
-        .calls(caller.organization, filter, page)
-        .await?;
-    Ok(Paged::of(page, listed, CallView::from))
+    listed.total += live.len() as u64;
+    let shown = live
+        .into_iter()
+        .skip(page.offset as usize)
+        .take(page.limit as usize)
+        .map(CallView::from);
+    listed.items.splice(0..0, shown);
+    Ok(Paged::of(page, listed, |call| call))
 }
 
 pub(super) async fn show(
@@ -115,10 +188,38 @@ pub(super) async fn show(
     caller: Caller,
     Path(call): Path<String>,
 ) -> Result<Success<CallView>, ApiError> {
-    let call = state
-        .store()
-        .call(caller.organization, id("call", &call)?)
-        .await?;
+    let id = id("call", &call)?;
+    if let Some(call) = state.calls().find(caller.organization, id) {
+        return Ok(Success(call.into()));
+    }
+    let call = state.store().call(caller.organization, id).await?;
     let call = call.ok_or_else(|| ApiError::not_found("call"))?;
     Ok(Success(call.into()))
+}
+
+/// Ends a call in progress; the reply shows it as it was.
+pub(super) async fn hang_up(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(call): Path<String>,
+) -> Result<Success<CallView>, ApiError> {
+    let id = id("call", &call)?;
+    let call = state.calls().find(caller.organization, id);
+    let call = call.ok_or_else(|| ApiError::not_found("call in progress"))?;
+    let reason = EndReason::HungUpByOperator;
+    if !state.calls().hang_up(caller.organization, id, reason) {
+        return Err(ApiError::not_found("call in progress"));
+    }
+    Ok(Success(call.into()))
+}
+
+/// Those in progress that the query wants, newest first. They have no outcome yet.
+fn live(state: &ApiState, caller: Caller, query: &CallQuery) -> Vec<LiveCall> {
+    if query.status == Some(Status::Ended) || query.outcome.is_some() {
+        return Vec::new();
+    }
+    let mut calls = state.calls().list(caller.organization);
+    calls.retain(|call| query.meeting_id.is_none() || call.meeting == query.meeting_id);
+    calls.reverse();
+    calls
 }

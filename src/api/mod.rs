@@ -140,6 +140,7 @@ fn rest() -> Router<ApiState> {
         )
         .route("/sip/calls", get(calls::list))
         .route("/sip/calls/{call}", get(calls::show))
+        .route("/sip/calls/{call}/hang-up", post(calls::hang_up))
 }
 
 async fn not_found() -> ApiError {

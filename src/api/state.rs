@@ -10,6 +10,7 @@ use super::health::Readiness;
 use super::token::TokenKey;
 use crate::id::MeetingId;
 use crate::limits::SIGNAL_SOCKETS_MAX;
+use crate::run::calls::Calls;
 use crate::run::directory::Directory;
 use crate::store::Store;
 use crate::telemetry::metric::Metrics;
@@ -42,6 +43,8 @@ pub struct ApiParts {
     pub store: Store,
     /// What is live.
     pub directory: Directory,
+    /// The phones' calls in progress.
+    pub calls: Calls,
     /// Where figures go.
     pub metrics: Metrics,
     /// Where figures are read from.
@@ -85,6 +88,11 @@ impl ApiState {
     /// What is live.
     pub fn directory(&self) -> &Directory {
         &self.inner.parts.directory
+    }
+
+    /// The phones' calls in progress.
+    pub fn calls(&self) -> &Calls {
+        &self.inner.parts.calls
     }
 
     /// Where figures go.

@@ -197,6 +197,7 @@ impl App {
             registry: Arc::new(registry),
             store: store.clone(),
             directory,
+            calls: context.calls.clone(),
             metrics: metrics.clone(),
             urls,
         });

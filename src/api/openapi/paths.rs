@@ -145,10 +145,13 @@ const OPERATIONS: &[Operation] = operations! {
         "Remove a SIP credential; calls in progress go on",
         NONE, [] => One("SipCredential");
     get "/v2/sip/calls", "sip", list_calls,
-        "List ended calls, newest first",
-        NONE, ["meeting_id", "outcome"] => Page("Call");
+        "List calls in progress, then those that ended, newest first",
+        NONE, ["meeting_id", "outcome", "status"] => Page("Call");
     get "/v2/sip/calls/{call}", "sip", get_call,
-        "Show an ended call",
+        "Show a call",
+        NONE, [] => One("Call");
+    post "/v2/sip/calls/{call}/hang-up", "sip", hang_up_call,
+        "End a call in progress",
         NONE, [] => One("Call");
 };
 

@@ -338,21 +338,26 @@ fn call() -> Value {
         ("session_id", nullable_id()),
         ("participant_id", nullable_id()),
         ("credential_id", nullable_id()),
-        ("sip_call_id", text("SIP Call-ID.")),
+        ("sip_call_id", nullable("string")),
         ("caller", text("Name or number as the meeting saw it.")),
         ("profile", text("SIP profile applied.")),
-        ("status", json!({ "const": "ENDED" })),
+        ("status", live_or_ended()),
+        ("on_hold", flag("The phone put the meeting on hold.")),
         (
             "outcome",
-            json!({ "type": "string", "enum": [
-            "success", "client_error", "server_error", "upstream_error", "indeterminate",
-        ] }),
+            nullable_enum(&[
+                "success",
+                "client_error",
+                "server_error",
+                "upstream_error",
+                "indeterminate",
+            ]),
         ),
-        ("reason", text("Why it ended, a stable label.")),
-        ("sip_status", json!({ "type": "integer" })),
+        ("reason", nullable("string")),
+        ("sip_status", nullable("integer")),
         ("started_at", time()),
         ("answered_at", nullable_time()),
-        ("ended_at", time()),
+        ("ended_at", nullable_time()),
         ("setup_ms", nullable("number")),
         ("duration_s", number("Answered time in seconds.")),
         ("quality", json!({ "oneOf": [quality, { "type": "null" }] })),
@@ -417,6 +422,18 @@ fn nullable_time() -> Value {
 
 fn nullable(kind: &str) -> Value {
     json!({ "type": [kind, "null"] })
+}
+
+fn nullable_enum(values: &[&str]) -> Value {
+    let mut values = json!(values);
+    if let Value::Array(values) = &mut values {
+        values.push(Value::Null);
+    }
+    json!({ "type": ["string", "null"], "enum": values })
+}
+
+fn live_or_ended() -> Value {
+    json!({ "type": "string", "enum": ["LIVE", "ENDED"] })
 }
 
 fn kind() -> Value {

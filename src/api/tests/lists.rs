@@ -1,13 +1,16 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Server, assert_error};
+use crate::call::end::EndReason;
 use crate::call::record::{CallRecord, Outcome};
 use crate::id::{CallId, OrganizationId, ParticipantId, SessionId};
 use crate::meeting::leg::LegReport;
 use crate::meeting::participant::ParticipantKind;
+use crate::run::calls::LiveCall;
+use crate::run::clock;
 
 #[tokio::test]
 async fn lists_come_in_pages_that_say_what_they_are() {
@@ -54,17 +57,12 @@ async fn lists_come_in_pages_that_say_what_they_are() {
 async fn ended_calls_are_listed_with_their_quality() {
     let server = Server::start().await;
     let (organization, meeting) = (server.first.organization_id, server.first.meeting_id);
+    let refused = refused(organization);
     let record = CallRecord {
         id: CallId::from_random(5),
-        organization,
         meeting: Some(meeting),
         session: Some(SessionId::from_random(6)),
         participant: Some(ParticipantId::from_random(7)),
-        credential: None,
-        call_id_header: "a84b4c76e66710".to_owned(),
-        caller: "+4912345".to_owned(),
-        profile: "generic".to_owned(),
-        started_at_unix_ns: 1_700_000_000_000_000_000,
         answered_at_unix_ns: Some(1_700_000_000_250_000_000),
         ended_at_unix_ns: 1_700_000_060_250_000_000,
         setup: Some(Duration::from_millis(250)),
@@ -75,17 +73,7 @@ async fn ended_calls_are_listed_with_their_quality() {
             packets_received: 3000,
             ..LegReport::default()
         }),
-    };
-    let refused = CallRecord {
-        id: CallId::from_random(8),
-        answered_at_unix_ns: None,
-        setup: None,
-        report: None,
-        sip_status: 404,
-        reason: "unknown_meeting",
-        outcome: Outcome::ClientError,
-        meeting: None,
-        ..record.clone()
+        ..refused.clone()
     };
     let foreign = CallRecord {
         id: CallId::from_random(9),
@@ -168,4 +156,102 @@ async fn sessions_are_listed_with_who_was_in_them_and_for_how_long() {
     assert_eq!(stays["data"][1]["kind"], "robo");
     let absent = format!("/v2/sessions/{}", SessionId::from_random(9));
     assert_error(&server.get(&absent).await, 404, "not_found");
+}
+
+#[tokio::test]
+async fn calls_in_progress_stand_before_those_that_ended_and_can_be_hung_up() {
+    let server = Server::start().await;
+    let (organization, meeting) = (server.first.organization_id, server.first.meeting_id);
+    let (calls, now) = (server.state.calls(), clock::now());
+    let live = |id| LiveCall {
+        id: CallId::from_random(id),
+        organization,
+        meeting: Some(meeting),
+        participant: ParticipantId::from_random(id),
+        caller: "Ann".to_owned(),
+        profile: "generic".to_owned(),
+        started: now + Duration::from_millis(id as u64),
+        answered: Some(now + Duration::from_millis(id as u64 + 200)),
+        on_hold: false,
+    };
+    let (ending, mut ended) = tokio::sync::mpsc::channel(1);
+    let seats: Vec<_> = (1..=3)
+        .map(|id| calls.admit(live(id), ending.clone()).unwrap())
+        .collect();
+    let _foreign = calls.admit(
+        LiveCall {
+            organization: OrganizationId::from_random(1),
+            ..live(4)
+        },
+        ending,
+    );
+    for id in [10, 11] {
+        let record = CallRecord {
+            id: CallId::from_random(id),
+            started_at_unix_ns: id as i128,
+            ..refused(organization)
+        };
+        server.state.store().record_call(record).await.unwrap();
+    }
+    let ids = |answer: &Value| -> Vec<String> {
+        let calls = answer["data"].as_array().unwrap().iter();
+        calls
+            .map(|call| call["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let named = |ids: &[u128]| -> Vec<String> {
+        let ids = ids.iter().map(|id| CallId::from_random(*id));
+        ids.map(|id| id.to_string()).collect()
+    };
+    for (query, expected, total) in [
+        ("", &[3, 2, 1, 11, 10][..], 5),
+        ("?per_page=2", &[3, 2], 5),
+        ("?per_page=2&page_no=2", &[1, 11], 5),
+        ("?per_page=2&page_no=3", &[10], 5),
+        ("?per_page=2&page_no=4", &[], 5),
+        ("?status=LIVE", &[3, 2, 1], 3),
+        ("?status=ENDED", &[11, 10], 2),
+        ("?outcome=client_error", &[11, 10], 2),
+        (&format!("?meeting_id={meeting}"), &[3, 2, 1], 3),
+    ] {
+        let (_, listed) = server.get(&format!("/v2/sip/calls{query}")).await;
+        assert_eq!(ids(&listed), named(expected), "{query}");
+        assert_eq!(listed["paging"]["total_count"], total, "{query}");
+    }
+
+    let one = format!("/v2/sip/calls/{}", CallId::from_random(2));
+    let (_, shown) = server.get(&one).await;
+    assert_eq!(shown["data"]["status"], "LIVE");
+    assert_eq!(shown["data"]["setup_ms"], 200.0);
+    assert_eq!(shown["data"]["outcome"], json!(null));
+    let hang_up = format!("{one}/hang-up");
+    assert_eq!(server.post(&hang_up, json!({})).await.0, StatusCode::OK);
+    assert_eq!(ended.recv().await, Some(EndReason::HungUpByOperator));
+    drop(seats);
+    assert_error(&server.post(&hang_up, json!({})).await, 404, "not_found");
+    let foreign = format!("/v2/sip/calls/{}/hang-up", CallId::from_random(4));
+    assert_error(&server.post(&foreign, json!({})).await, 404, "not_found");
+}
+
+/// The record of a call that got no further than a 404.
+fn refused(organization: OrganizationId) -> CallRecord {
+    CallRecord {
+        id: CallId::from_random(8),
+        organization,
+        meeting: None,
+        session: None,
+        participant: None,
+        credential: None,
+        call_id_header: "a84b4c76e66710".to_owned(),
+        caller: "+4912345".to_owned(),
+        profile: "generic".to_owned(),
+        started_at_unix_ns: 1_700_000_000_000_000_000,
+        answered_at_unix_ns: None,
+        ended_at_unix_ns: 1_700_000_000_000_000_001,
+        setup: None,
+        sip_status: 404,
+        reason: "unknown_meeting",
+        outcome: Outcome::ClientError,
+        report: None,
+    }
 }

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use super::serve::serve;
 use super::{ApiParts, ApiState, PublicUrls, Readiness, admin_router, router};
 use crate::net::tls::TlsAcceptor;
+use crate::run::calls::Calls;
 use crate::run::clock;
 use crate::run::directory::{Directory, WorkerConfig, WorkerHealth};
 use crate::run::history;
@@ -68,6 +69,7 @@ impl Server {
         let admin_base = format!("http://{}", admin.local_addr().unwrap());
         let state = ApiState::new(ApiParts {
             store,
+            calls: Calls::new(10),
             directory: Directory::start(WorkerConfig::loopback()).unwrap(),
             metrics: metrics.clone(),
             registry: Arc::new(registry),
