@@ -38,11 +38,12 @@ impl Advertise {
             .unwrap_or(routed)
     }
 
-    /// Every address a browser may try: the configured ones, else the routed ones, and loopback
-    /// when a listener accepts it, so that the first call works on the machine itself.
+    /// Every address a browser may try: the configured ones, else the routed ones of a listener on
+    /// all addresses, or the one it is bound to; and loopback when it is heard there, so that the
+    /// first call works on the machine itself. An IPv4 listener has no IPv6 addresses.
     pub fn candidates(&self, bound: IpAddr) -> Vec<IpAddr> {
         let mut all = self.configured.clone();
-        if all.is_empty() {
+        if all.is_empty() && bound.is_unspecified() {
             all.extend(
                 [default_route(false), default_route(true)]
                     .into_iter()
@@ -54,7 +55,8 @@ impl Advertise {
         } else if all.is_empty() {
             all.push(bound);
         }
-        all.retain(|address| bound.is_unspecified() || address.is_ipv4() == bound.is_ipv4());
+        let dual_stack = bound.is_unspecified() && bound.is_ipv6();
+        all.retain(|address| dual_stack || address.is_ipv4() == bound.is_ipv4());
         let mut seen = Vec::with_capacity(all.len());
         for address in all {
             if !seen.contains(&address) {
@@ -177,9 +179,16 @@ mod tests {
             advertise.candidates(ip("0.0.0.0")),
             [ip("203.0.113.5"), ip("127.0.0.1")]
         );
-        assert_eq!(
-            Advertise::new(vec![]).candidates(ip("127.0.0.1")).last(),
-            Some(&ip("127.0.0.1"))
-        );
+    }
+
+    #[test]
+    fn candidates_of_a_listener_on_one_address_are_that_address_unless_others_are_configured() {
+        let found = Advertise::new(vec![]);
+        assert_eq!(found.candidates(ip("127.0.0.1")), [ip("127.0.0.1")]);
+        assert_eq!(found.candidates(ip("10.0.0.4")), [ip("10.0.0.4")]);
+        let behind_nat = Advertise::new(vec![ip("203.0.113.5"), ip("2001:db8::5")]);
+        assert_eq!(behind_nat.candidates(ip("10.0.0.4")), [ip("203.0.113.5")]);
+        assert_eq!(behind_nat.candidates(ip("0.0.0.0")).len(), 2);
+        assert_eq!(behind_nat.candidates(ip("::")).len(), 3);
     }
 }
