@@ -11,5 +11,6 @@ mod join_page;
 mod mid_call;
 mod phone_calls;
 mod probe;
+mod rest_api;
 mod sip_signalling;
 mod sound_quality;
