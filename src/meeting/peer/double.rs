@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::peer_connection::configuration::interceptor_registry::{
     configure_nack, configure_rtcp_reports,
 };
@@ -39,8 +40,6 @@ use crate::meeting::track::TrackCodec;
 pub(crate) struct Heard {
     pub sequence: u16,
     pub timestamp: u32,
-    pub ssrc: u32,
-    pub marker: bool,
     pub payload: Bytes,
 }
 
@@ -161,6 +160,18 @@ impl Browser {
         }
     }
 
+    /// Offers anew after its network has changed.
+    pub fn restart_ice(&mut self, now: Instant) -> ClientMessage {
+        let options = RTCOfferOptions { ice_restart: true };
+        let offer = self.connection.create_offer(Some(options)).unwrap();
+        let sdp = offer.sdp.clone();
+        self.connection.set_local_description(now, offer).unwrap();
+        ClientMessage::Offer {
+            sdp,
+            sources: Vec::new(),
+        }
+    }
+
     /// Reacts to a message of the server as a page does.
     pub fn handle_message(
         &mut self,
@@ -252,8 +263,6 @@ impl Browser {
                 self.streams.entry(header.ssrc).or_default().push(Heard {
                     sequence: header.sequence_number,
                     timestamp: header.timestamp,
-                    ssrc: header.ssrc,
-                    marker: header.marker,
                     payload: packet.payload,
                 });
             }

@@ -11,22 +11,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::RTCPeerConnection;
-use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent, RTCTrackEvent};
-use rtc::peer_connection::message::{RTCMessage, TaggedRTCMessage};
 use rtc::peer_connection::sdp::RTCSessionDescription;
-use rtc::peer_connection::state::RTCPeerConnectionState;
-use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
-};
-use rtc::rtp_transceiver::{
-    RTCRtpTransceiverDirection, RTCRtpTransceiverId, RTCRtpTransceiverInit,
-};
-use rtc::sansio::Protocol;
 use rtc::shared::error::Error as RtcError;
-use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 
 use self::description::Description;
 use crate::limits::{PEER_DESCRIPTION_BYTES_MAX, PEER_FIRST_OFFER_SECTIONS_MAX};
@@ -37,11 +24,16 @@ use crate::meeting::track::{TrackCodec, TrackKind};
 mod description;
 mod keyframe;
 mod setup;
+mod slot;
+mod wire;
 
 #[cfg(test)]
 pub(crate) mod double;
 
 pub use setup::{Certificate, PeerSetup};
+pub use slot::{OutgoingRtp, SlotId};
+
+use self::slot::Slot;
 
 /// Changes within this time go into one offer: tracks come in pairs, people in groups.
 const OFFER_DEBOUNCE: Duration = Duration::from_millis(30);
@@ -107,31 +99,6 @@ pub enum PeerOutput {
     Closed,
     /// The connection was lost, never came about, or the browser stopped answering.
     Lost,
-}
-
-/// Index of a slot; never invalid for its peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SlotId(usize);
-
-#[cfg(test)]
-impl SlotId {
-    /// A slot of no peer, for tests of what only carries slots around.
-    pub fn for_test(index: usize) -> Self {
-        Self(index)
-    }
-}
-
-#[derive(Debug)]
-struct Slot {
-    transceiver: RTCRtpTransceiverId,
-    ssrc: u32,
-    codec: TrackCodec,
-    /// Carries a track now.
-    taken: bool,
-    /// The offer on its way, or answered, shows it as taken.
-    offered: bool,
-    /// An offer that shows it as taken has been answered.
-    agreed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,156 +234,6 @@ impl Peer {
         self.connected
     }
 
-    // ── slots ─────────────────────────────────────────────────────────────────────────────────
-
-    /// Takes a free slot for a track of this codec, or makes one with this SSRC; it carries
-    /// packets after the next offer has been answered.
-    ///
-    /// # Errors
-    /// The connection does not take another m-line; the track is not sent to this browser.
-    pub fn take_slot(
-        &mut self,
-        now: Instant,
-        codec: TrackCodec,
-        ssrc: u32,
-    ) -> Result<SlotId, PeerError> {
-        let free = self
-            .slots
-            .iter()
-            .position(|slot| !slot.taken && slot.codec == codec);
-        let index = match free {
-            Some(index) => index,
-            None => self.add_slot(codec, ssrc)?,
-        };
-        self.direct(index, RTCRtpTransceiverDirection::Sendonly);
-        let slot = &mut self.slots[index];
-        (slot.taken, slot.offered, slot.agreed) = (true, false, false);
-        self.want_offer(now);
-        Ok(SlotId(index))
-    }
-
-    fn add_slot(&mut self, codec: TrackCodec, ssrc: u32) -> Result<usize, PeerError> {
-        let kind = match codec.kind() {
-            TrackKind::Audio => RtpCodecKind::Audio,
-            TrackKind::Video => RtpCodecKind::Video,
-        };
-        let index = self.slots.len();
-        let encoding = RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters {
-                ssrc: Some(ssrc),
-                ..Default::default()
-            },
-            codec: setup::rtp_codec(codec),
-            ..Default::default()
-        };
-        let name = format!("ringbridge-{index}");
-        let track = MediaStreamTrack::new(
-            name.clone(),
-            format!("{name}-track"),
-            name.clone(),
-            kind,
-            vec![encoding.clone()],
-        );
-        let init = RTCRtpTransceiverInit {
-            direction: RTCRtpTransceiverDirection::Sendonly,
-            streams: vec![name],
-            send_encodings: vec![encoding],
-        };
-        let transceiver = self
-            .connection
-            .add_transceiver_from_track(track, Some(init))
-            .map_err(unusable)?;
-        self.slots.push(Slot {
-            transceiver,
-            ssrc,
-            codec,
-            taken: false,
-            offered: false,
-            agreed: false,
-        });
-        Ok(index)
-    }
-
-    /// Gives a slot back.
-    pub fn free_slot(&mut self, now: Instant, slot: SlotId) {
-        let freed = &mut self.slots[slot.0];
-        (freed.taken, freed.offered, freed.agreed) = (false, false, false);
-        self.direct(slot.0, RTCRtpTransceiverDirection::Inactive);
-        self.want_offer(now);
-    }
-
-    fn direct(&mut self, index: usize, direction: RTCRtpTransceiverDirection) {
-        let id = self.slots[index].transceiver;
-        if let Some(mut transceiver) = self.connection.rtp_transceiver(id) {
-            transceiver.set_direction(direction);
-        }
-    }
-
-    /// `a=mid` of a slot's m-line, once it has been offered.
-    pub fn slot_mid(&mut self, slot: SlotId) -> Option<String> {
-        let id = self.slots[slot.0].transceiver;
-        self.connection.rtp_transceiver(id)?.mid().clone()
-    }
-
-    /// Packets sent now through the slot will be played.
-    pub fn is_open(&self, slot: SlotId) -> bool {
-        let slot = &self.slots[slot.0];
-        self.connected && slot.taken && slot.agreed
-    }
-
-    /// Sends one packet through an open slot; through others nothing.
-    pub fn send(&mut self, now: Instant, slot: SlotId, packet: OutgoingRtp) {
-        if !self.is_open(slot) {
-            return;
-        }
-        let slot = &self.slots[slot.0];
-        let (ssrc, codec) = (slot.ssrc, slot.codec);
-        let Some(payload_type) = self.payload_type(codec) else {
-            return;
-        };
-        let packet = rtc::rtp::Packet {
-            header: rtc::rtp::Header {
-                version: 2,
-                marker: packet.marker,
-                payload_type,
-                sequence_number: packet.sequence,
-                timestamp: packet.timestamp,
-                ssrc,
-                ..Default::default()
-            },
-            payload: packet.payload,
-        };
-        // The sender's own `write_rtp` checks what `is_open` and `payload_type` have checked, and
-        // allocates for it.
-        let message = RTCMessage::RtpPacket(String::new(), packet);
-        let _refused_packets_are_lost_packets = self
-            .connection
-            .handle_write(TaggedRTCMessage { now, message });
-        self.drain_transmits();
-        self.pump_due = true;
-    }
-
-    fn payload_type(&self, codec: TrackCodec) -> Option<u8> {
-        let entry = self
-            .payload_types
-            .iter()
-            .find(|(_, known)| **known == codec);
-        entry.map(|(payload_type, _)| *payload_type)
-    }
-
-    /// Asks the browser for a keyframe of a stream it sends.
-    pub fn request_keyframe(&mut self, now: Instant, ssrc: u32) {
-        let request = PictureLossIndication {
-            sender_ssrc: 0,
-            media_ssrc: ssrc,
-        };
-        let message = RTCMessage::RtcpPacket(String::new(), vec![Box::new(request)]);
-        let _lost_as_packets_are = self
-            .connection
-            .handle_write(TaggedRTCMessage { now, message });
-        self.drain_transmits();
-    }
-
     // ── our offers ────────────────────────────────────────────────────────────────────────────
 
     /// What we send has changed.
@@ -486,234 +303,6 @@ impl Peer {
             }
         }
     }
-
-    // ── packets and time ──────────────────────────────────────────────────────────────────────
-
-    /// Takes a datagram of the browser.
-    pub fn handle_datagram(&mut self, arrival: Instant, from: SocketAddr, bytes: &[u8]) {
-        if self.ended {
-            return;
-        }
-        let message = TaggedBytesMut {
-            now: arrival,
-            transport: TransportContext {
-                local_addr: self.local,
-                peer_addr: from,
-                transport_protocol: TransportProtocol::UDP,
-                ecn: None,
-            },
-            message: BytesMut::from(bytes),
-        };
-        let _garbage_changes_nothing = self.connection.handle_read(message);
-        if self.connected && is_plain_rtp(bytes) {
-            // Each poll walks all eight layers of `rtc`: for media only the last one matters.
-            self.pump_due = true;
-            self.drain_media(arrival);
-        } else {
-            self.pump();
-        }
-    }
-
-    /// Earliest time [`Peer::handle_timeout`] has something to do; a peer that is connecting wants
-    /// to be asked often.
-    pub fn next_timeout(&self) -> Option<Instant> {
-        let answer_by = match self.negotiation {
-            Negotiation::HaveLocalOffer { since } => Some(since + ANSWER_WAIT_MAX),
-            Negotiation::Stable => self.offer_due,
-        };
-        let connect_by = (!self.connected).then(|| self.created_at + CONNECT_WAIT_MAX);
-        [self.deadline, answer_by, connect_by]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if self.ended {
-            return;
-        }
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            let _a_layer_that_fails_reports_by_state = self.connection.handle_timeout(now);
-            self.pump();
-        }
-        let unanswered = matches!(self.negotiation, Negotiation::HaveLocalOffer { since }
-            if since + ANSWER_WAIT_MAX <= now);
-        let unconnected = !self.connected && self.created_at + CONNECT_WAIT_MAX <= now;
-        if unanswered || unconnected {
-            self.end(PeerOutput::Lost);
-        }
-    }
-
-    /// Does what the short path left undone; once per tick is enough. True if there was anything.
-    pub fn catch_up(&mut self) -> bool {
-        let due = self.pump_due && !self.ended;
-        if due {
-            self.pump();
-        }
-        due
-    }
-
-    /// Says goodbye to the browser; drain the outputs, then drop the peer.
-    pub fn close(&mut self) {
-        self.ended = true;
-        let _closed_either_way = self.connection.close();
-        self.drain_transmits();
-    }
-
-    /// Next datagram for the browser, and where to.
-    pub fn poll_transmit(&mut self) -> Option<(SocketAddr, BytesMut)> {
-        self.transmits.pop_front()
-    }
-
-    /// Next output.
-    pub fn poll_output(&mut self) -> Option<PeerOutput> {
-        self.outputs.pop_front()
-    }
-
-    fn end(&mut self, how: PeerOutput) {
-        if !self.ended {
-            self.ended = true;
-            self.outputs.push_back(how);
-        }
-    }
-
-    fn pump(&mut self) {
-        self.pump_due = false;
-        loop {
-            let mut moved = false;
-            // SRTP keys are installed by the sweep inside poll_event: without it no media flows.
-            while let Some(event) = self.connection.poll_event() {
-                moved = true;
-                self.handle_event(event);
-            }
-            while let Some(message) = self.connection.poll_read() {
-                moved = true;
-                self.handle_message(message);
-            }
-            if !moved {
-                break;
-            }
-        }
-        self.drain_transmits();
-        self.deadline = self.connection.poll_timeout();
-    }
-
-    fn drain_media(&mut self, now: Instant) {
-        while let Some(message) = self.connection.poll_media_read() {
-            if let RTCMessage::RtpPacket(_, packet) = &message.message
-                && !self.streams.contains_key(&packet.header.ssrc)
-            {
-                // The event that names the new stream's m-line is still inside.
-                while let Some(event) = self.connection.poll_event() {
-                    self.handle_event(event);
-                }
-                self.deadline = Some(now);
-            }
-            self.handle_message(message);
-        }
-    }
-
-    fn drain_transmits(&mut self) {
-        while let Some(transmit) = self.connection.poll_write() {
-            let to = transmit.transport.peer_addr;
-            self.transmits.push_back((to, transmit.message));
-        }
-    }
-
-    fn handle_event(&mut self, event: RTCPeerConnectionEvent) {
-        match event {
-            RTCPeerConnectionEvent::OnConnectionStateChangeEvent(state) => match state {
-                RTCPeerConnectionState::Connected if !self.connected => {
-                    self.connected = true;
-                    self.outputs.push_back(PeerOutput::Connected);
-                }
-                RTCPeerConnectionState::Failed => self.end(PeerOutput::Lost),
-                _ => {}
-            },
-            // Fires again for every stream after each renegotiation: the map makes it harmless.
-            RTCPeerConnectionEvent::OnTrack(RTCTrackEvent::OnOpen(track)) => {
-                let transceiver = RTCRtpTransceiverId::from(track.receiver_id);
-                let mid = self
-                    .connection
-                    .rtp_transceiver(transceiver)
-                    .and_then(|transceiver| transceiver.mid().clone());
-                let source = self.sources.iter().find(|of| Some(&of.mid) == mid.as_ref());
-                if let Some(source) = source {
-                    self.streams.insert(track.ssrc, source.source);
-                }
-            }
-            // A remote close_notify does not change the connection's state; the end of the data
-            // channel is the only prompt sign that the browser has gone.
-            RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnClose(_)) => {
-                self.end(PeerOutput::Closed);
-            }
-            _ => {}
-        }
-    }
-
-    fn handle_message(&mut self, tagged: TaggedRTCMessage) {
-        match tagged.message {
-            RTCMessage::RtpPacket(_, packet) => self.handle_rtp(tagged.now, packet),
-            RTCMessage::RtcpPacket(_, packets) => {
-                for ssrc in keyframe::requested_ssrcs(&packets) {
-                    let slot = self.slots.iter().position(|slot| slot.ssrc == ssrc);
-                    let slot = slot.filter(|slot| self.slots[*slot].taken);
-                    let wanted = slot.map(|slot| PeerOutput::KeyframeWanted(SlotId(slot)));
-                    self.outputs.extend(wanted);
-                }
-            }
-            // Nothing is said over the data channel yet: it is there for its end.
-            _ => {}
-        }
-    }
-
-    fn handle_rtp(&mut self, arrival: Instant, packet: rtc::rtp::Packet) {
-        let header = &packet.header;
-        let (Some(source), Some(codec)) = (
-            self.streams.get(&header.ssrc),
-            self.payload_types.get(&header.payload_type),
-        ) else {
-            return;
-        };
-        if codec.kind() != source.track_kind() {
-            return;
-        }
-        let level = self
-            .audio_level_id
-            .and_then(|id| header.get_extension(id))
-            .and_then(|extension| extension.first().map(|first| first & 0x7F));
-        self.outputs.push_back(PeerOutput::Rtp(IncomingRtp {
-            arrival,
-            source: *source,
-            codec: *codec,
-            ssrc: header.ssrc,
-            sequence: header.sequence_number,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            payload_type: header.payload_type,
-            level,
-            payload: packet.payload,
-        }));
-    }
-}
-
-/// One packet for a slot; SSRC and payload type are the slot's.
-#[derive(Debug, Clone)]
-pub struct OutgoingRtp {
-    /// RTP sequence number.
-    pub sequence: u16,
-    /// RTP timestamp.
-    pub timestamp: u32,
-    /// RTP marker.
-    pub marker: bool,
-    /// Payload, shared by all who get it.
-    pub payload: Bytes,
-}
-
-/// RTP, not RTCP (RFC 5761 §4), not STUN or DTLS (RFC 7983).
-fn is_plain_rtp(bytes: &[u8]) -> bool {
-    matches!(bytes, [128..=191, second, ..] if !(64..=95).contains(&(second & 0x7F)))
 }
 
 /// The browser's own word for its m-lines, or, when it says nothing, the usual order: first audio

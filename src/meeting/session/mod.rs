@@ -157,6 +157,10 @@ pub struct Session {
     ticks: u64,
     outputs: VecDeque<SessionOutput>,
     egress: Egress,
+    /// Empty between ticks, kept for their room: phones with their tracks, peers that had something
+    /// left to do.
+    voices: Vec<(SeatId, TrackId)>,
+    spoke: Vec<SeatId>,
 }
 
 impl Session {
@@ -184,6 +188,8 @@ impl Session {
             ticks: 0,
             outputs: VecDeque::new(),
             egress: Egress::default(),
+            voices: Vec::new(),
+            spoke: Vec::new(),
         }
     }
 

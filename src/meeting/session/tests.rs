@@ -769,3 +769,101 @@ fn silence_is_sent_to_a_phone_that_is_alone() {
         Some(8)
     );
 }
+
+#[test]
+fn an_ice_restart_keeps_the_seat_and_the_sound() {
+    let mut world = World::new();
+    let browser = world.browser(Some(600.0));
+    let phone = world.phone(PhoneCodec::Pcmu, Some(900.0));
+    world.all_connected();
+    let now = world.now;
+    let double = &mut world.browsers.get_mut(&browser).unwrap().double;
+    let offer = double.restart_ice(now);
+    world.session.handle_client(now, browser, offer);
+    world.deliver();
+    world.run(Duration::from_secs(1));
+    world.listen_anew();
+    world.run(Duration::from_secs(2));
+    assert!(!world.browsers[&browser].gone);
+    assert!(holds_tone(&world.phones[&phone].heard, 600.0));
+    let heard = world.browser_hears(browser, world.phones[&phone].id);
+    assert!(holds_tone(&heard, 900.0));
+    let ufrag = world
+        .session
+        .peer(browser)
+        .and_then(|peer| peer.ice_ufrag());
+    assert_eq!(world.routes.get(&ufrag.unwrap()), Some(&browser));
+}
+
+#[test]
+fn an_offer_while_ours_is_unanswered_is_refused_and_ours_still_counts() {
+    let mut world = World::new();
+    let browser = world.browser(None);
+    world.all_connected();
+    let (seat, joining) = world.joining(ParticipantKind::Robo);
+    let media = leg_media(PhoneCodec::Pcmu, "203.0.113.1:4000".parse().unwrap());
+    world
+        .session
+        .join_phone(world.now, seat, joining, media)
+        .unwrap();
+    let later = world.now + Duration::from_millis(40);
+    world.session.handle_timeout(later);
+    let outputs: Vec<_> = std::iter::from_fn(|| world.session.poll_output()).collect();
+    let ours = outputs.into_iter().find_map(|output| match output {
+        SessionOutput::Signal { message, .. } => {
+            matches!(message, ServerMessage::Offer { .. }).then_some(message)
+        }
+        _ => None,
+    });
+    let theirs = ClientMessage::Offer {
+        sdp: "v=0".to_owned(),
+        sources: Vec::new(),
+    };
+    world.session.handle_client(later, browser, theirs);
+    let refused = std::iter::from_fn(|| world.session.poll_output()).any(|output| {
+        matches!(output, SessionOutput::Signal { message: ServerMessage::Error { code, .. }, .. }
+            if code == "glare")
+    });
+    assert!(refused);
+    let double = &mut world.browsers.get_mut(&browser).unwrap().double;
+    let answer = double.handle_message(later, &ours.unwrap()).unwrap();
+    world.session.handle_client(later, browser, answer);
+    let errors = std::iter::from_fn(|| world.session.poll_output()).any(|output| {
+        let SessionOutput::Signal { message, .. } = output else {
+            return false;
+        };
+        matches!(
+            message,
+            ServerMessage::Error { .. } | ServerMessage::Bye { .. }
+        )
+    });
+    assert!(!errors);
+}
+
+#[test]
+fn after_a_stall_time_has_passed_for_phones_and_browsers_alike() {
+    let mut world = World::new();
+    let browser = world.browser(None);
+    let phone = world.phone(PhoneCodec::Pcmu, Some(500.0));
+    world.all_connected();
+    let id = world.phones[&phone].id;
+    let last = |world: &World| {
+        world.browsers[&browser]
+            .double
+            .heard(id, Source::Microphone)
+            .last()
+            .cloned()
+    };
+    let before = last(&world).unwrap();
+    // Ten ticks fall out; the eleventh is done.
+    world.now += Duration::from_millis(220);
+    let wallclock = Duration::from_secs(1_700_000_000);
+    world.session.tick(world.now, wallclock, 10);
+    world.deliver();
+    world.run(Duration::from_millis(40));
+    let after = last(&world).unwrap();
+    let ticks = after.timestamp.wrapping_sub(before.timestamp) / 960;
+    assert!((11..=14).contains(&ticks), "{ticks} ticks of media time");
+    let packets = after.sequence.wrapping_sub(before.sequence);
+    assert!(packets <= 4, "{packets} packets are no replay");
+}

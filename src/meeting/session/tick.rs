@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::publish::TrackPacket;
 use super::{LegSocket, Media, Session, rtcp_socket, take_transmits};
 use crate::meeting::signal::{ServerMessage, Source};
-use crate::meeting::track::{SeatId, TrackId};
+use crate::meeting::track::SeatId;
 use crate::rtp::rtcp::{REPORT_BYTES_MAX, ntp_from_unix};
 
 /// Meters move five times a second.
@@ -79,13 +79,16 @@ impl Session {
 
     /// Encodes every phone's voice once and sends it to all browsers.
     fn send_voices(&mut self, now: Instant) {
-        let voices: Vec<(SeatId, TrackId)> = self
-            .seats
-            .iter()
-            .filter(|(_, entry)| matches!(entry.media, Media::Phone(_)))
-            .filter_map(|(seat, entry)| Some((*seat, *entry.published.get(&Source::Microphone)?)))
-            .collect();
-        for (seat, track) in voices {
+        let mut voices = std::mem::take(&mut self.voices);
+        voices.extend(
+            self.seats
+                .iter()
+                .filter(|(_, entry)| matches!(entry.media, Media::Phone(_)))
+                .filter_map(|(seat, entry)| {
+                    Some((*seat, *entry.published.get(&Source::Microphone)?))
+                }),
+        );
+        for (seat, track) in voices.drain(..) {
             let listened = self.is_listened(track);
             let Some(leg) = self.seats.get_mut(&seat).and_then(super::Seat::phone) else {
                 continue;
@@ -103,6 +106,7 @@ impl Session {
             };
             self.fan_out(now, track, &packet);
         }
+        self.voices = voices;
     }
 
     fn send_reports(&mut self, now: Instant, wallclock: Duration) {
@@ -120,7 +124,7 @@ impl Session {
     }
 
     fn catch_up_peers(&mut self, now: Instant) {
-        let mut spoke = Vec::new();
+        let mut spoke = std::mem::take(&mut self.spoke);
         for (seat, entry) in &mut self.seats {
             if let Media::Browser(browser) = &mut entry.media
                 && let Some(peer) = &mut browser.peer
@@ -130,8 +134,9 @@ impl Session {
                 spoke.push(*seat);
             }
         }
-        for seat in spoke {
+        for seat in spoke.drain(..) {
             self.drain_peer(now, seat);
         }
+        self.spoke = spoke;
     }
 }

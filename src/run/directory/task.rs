@@ -221,7 +221,7 @@ impl DirectoryTask {
                 });
                 placement.joins_sent += 1;
             }
-            Err(NotTaken(command)) => refuse(command, JoinRefusal::Overloaded),
+            Err(NotTaken(command)) => refuse(*command, JoinRefusal::Overloaded),
         }
     }
 

@@ -119,7 +119,7 @@ pub(crate) struct CommandSender {
 
 /// The queue was full or the worker has ended; the command comes back.
 #[derive(Debug)]
-pub(crate) struct NotTaken(pub Command);
+pub(crate) struct NotTaken(pub Box<Command>);
 
 impl CommandSender {
     /// A queue and its receiving end.
@@ -136,7 +136,7 @@ impl CommandSender {
                 Ok(())
             }
             Err(mpsc::error::TrySendError::Full(command))
-            | Err(mpsc::error::TrySendError::Closed(command)) => Err(NotTaken(command)),
+            | Err(mpsc::error::TrySendError::Closed(command)) => Err(NotTaken(Box::new(command))),
         }
     }
 }

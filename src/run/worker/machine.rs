@@ -82,6 +82,8 @@ pub(super) struct Worker {
     pub(super) tick: u64,
     /// Notices the directory has not taken yet.
     pub(super) backlog: VecDeque<Notice>,
+    /// Empty, kept for its room.
+    scratch: Vec<MeetingId>,
     /// Last population told to the metrics: sessions, browsers, phones.
     population: (usize, usize, usize),
 }
@@ -125,6 +127,7 @@ impl Worker {
             next_seat: 0,
             tick: 0,
             backlog: VecDeque::new(),
+            scratch: Vec::new(),
             population: (0, 0, 0),
         })
     }
@@ -189,10 +192,12 @@ impl Worker {
     }
 
     fn give_timeouts(&mut self, now: Instant) {
-        let meetings: Vec<MeetingId> = self.sessions.keys().copied().collect();
-        for meeting in meetings {
+        let mut meetings = std::mem::take(&mut self.scratch);
+        meetings.extend(self.sessions.keys().copied());
+        for meeting in meetings.drain(..) {
             self.call(meeting, |session| session.handle_timeout(now));
         }
+        self.scratch = meetings;
     }
 
     /// Ends sessions that have been empty for the linger time, and seats nobody holds any more (a

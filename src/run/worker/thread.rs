@@ -56,6 +56,15 @@ impl WorkerHandle {
     }
 }
 
+/// Says that the thread has ended, however it did.
+struct EndOfThread(Arc<HealthCell>);
+
+impl Drop for EndOfThread {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}
+
 /// Binds all sockets first, then starts the threads: a port in use starts nothing.
 pub(crate) fn start_all(
     config: WorkerConfig,
@@ -141,8 +150,9 @@ fn start(
         .spawn({
             let health = Arc::clone(&health);
             move || {
+                // Also when the loop itself panics.
+                let _ended = EndOfThread(health);
                 worker.run();
-                health.ended();
             }
         })
         .map_err(StartError::Thread)?;
