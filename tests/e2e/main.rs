@@ -7,6 +7,7 @@ mod harness;
 
 mod bad_input;
 mod browser_calls;
+mod crash;
 mod join_page;
 mod mid_call;
 mod phone_calls;
