@@ -48,6 +48,8 @@ pub struct StreamFramer {
     buffer: Vec<u8>,
     /// How much of `buffer` was searched for the end of a head: slow senders cost no rescans.
     searched: usize,
+    /// Length of the message that has begun, once its head is read: slow bodies cost no re-reading.
+    message_len: Option<usize>,
     closed: Option<FrameError>,
     close_reported: bool,
 }
@@ -84,6 +86,10 @@ impl StreamFramer {
         if let Some(ping) = self.take_keep_alive() {
             return Some(ping);
         }
+        if let Some(message_len) = self.message_len {
+            let is_whole = self.buffer.len() >= message_len;
+            return is_whole.then(|| Frame::Message(self.take(message_len)));
+        }
         if self.is_between_messages() {
             return None;
         }
@@ -107,10 +113,8 @@ impl StreamFramer {
         if message_len > SIP_MESSAGE_BYTES_MAX {
             return self.close(FrameError::MessageTooLong, head_len);
         }
-        if self.buffer.len() < message_len {
-            return None;
-        }
-        Some(Frame::Message(self.take(message_len)))
+        self.message_len = Some(message_len);
+        self.poll_frame()
     }
 
     /// Skips line ends between messages; two of them are a ping.
@@ -134,14 +138,14 @@ impl StreamFramer {
     fn find_head_end(&mut self) -> Option<usize> {
         let from = self.searched.saturating_sub(3);
         let found = find(&self.buffer[from..], b"\r\n\r\n").map(|at| from + at + 4);
-        // A found end stays findable while the body is awaited.
-        self.searched = found.map_or(self.buffer.len(), |end| end - 1);
+        self.searched = self.buffer.len();
         found
     }
 
     fn take(&mut self, len: usize) -> Vec<u8> {
         let rest = self.buffer.split_off(len);
         self.searched = 0;
+        self.message_len = None;
         std::mem::replace(&mut self.buffer, rest)
     }
 

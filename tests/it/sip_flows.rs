@@ -370,6 +370,40 @@ fn on_a_closed_connection_a_bye_opens_a_new_one_to_the_route() {
 }
 
 #[test]
+fn a_connection_that_was_opened_anew_serves_the_rest_of_the_call() {
+    let mut world = World::new(Transport::Tcp);
+    let (invite, _) = world.established_with("Record-Route: <sip:54.172.60.0;lr>\r\n");
+    let id: FlowId = world.flow.id;
+    world.command(|endpoint, now| endpoint.handle_flow_closed(now, id));
+    world
+        .command(|endpoint, now| endpoint.reinvite(now, invite.dialog, SDP))
+        .unwrap();
+    let ours = world.next();
+    assert_eq!(ours.flow, None, "a new connection");
+    let mut opened = flow(Transport::Tcp, "54.172.60.0:5060");
+    opened.id = FlowId(77);
+    world.flow = opened;
+    world.respond(&ours, 200, "", "");
+    assert_eq!(world.next().flow, Some(opened), "ACK");
+    world
+        .command(|endpoint, now| endpoint.bye(now, invite.dialog, None))
+        .unwrap();
+    assert_eq!(world.next().flow, Some(opened), "BYE");
+}
+
+#[test]
+fn a_peer_that_does_not_do_update_after_all_is_refreshed_by_invite() {
+    let mut world = World::new(Transport::Udp);
+    let timer = "Allow: UPDATE\r\nSupported: timer\r\nSession-Expires: 600;refresher=uas\r\n";
+    world.established_with(timer);
+    world.advance_ms(300_000);
+    let update = world.next();
+    world.respond(&update, 501, "", "");
+    world.advance_ms(4_000);
+    assert!(world.next().start().starts_with("INVITE "));
+}
+
+#[test]
 fn hold_and_resume_are_offers_that_their_owner_answers() {
     let mut world = World::new(Transport::Udp);
     let (invite, ok) = world.established();

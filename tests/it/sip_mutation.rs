@@ -1,7 +1,5 @@
-//! Messages broken by chance, before and past the challenge: nothing panics, nothing is kept that should
-//! not be, and the endpoint still takes a call afterwards.
-//!
-//! A failing seed is printed with the panic; put it into `SEEDS` to keep it.
+//! Messages broken by chance, before and past the challenge: nothing panics, nothing is kept that
+//! should not be, and the endpoint still takes a call afterwards. Each failure names its seed.
 
 use ringbridge::sip::endpoint::{DialogId, EndpointConfig, Event};
 use ringbridge::sip::flow::Transport;

@@ -6,7 +6,6 @@ use super::Endpoint;
 use super::call::{Call, Phase};
 use super::event::{CommandError, DialogId, OfferMethod, Refusal};
 use super::table::Purpose;
-use crate::sip::message::Request;
 use crate::sip::reply::Reply;
 use crate::sip::session_timer::SessionTimer;
 use crate::sip::timer::Timer;
@@ -103,15 +102,18 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Hangs up an answered call (before its ACK: as soon as that is allowed, RFC 3261 §15);
-    /// nothing follows for the dialog. `reason` is the value of the Reason header:
-    /// `Q.850;cause=16`.
+    /// Hangs up an answered call (before its ACK: as soon as that is allowed, RFC 3261 §15), or
+    /// refuses one not yet answered with 480; nothing follows for the dialog. `reason` is the value
+    /// of the Reason header: `Q.850;cause=16`.
     pub fn bye(
         &mut self,
         now: Instant,
         dialog: DialogId,
         reason: Option<&str>,
     ) -> Result<(), CommandError> {
+        if self.incoming(dialog).is_ok() {
+            return self.refuse(now, dialog, &Refusal::new(480, ""));
+        }
         let call = self.established(dialog)?;
         if call.answer.is_some() {
             call.wanted_bye = Some(reason.map(str::to_owned));
@@ -145,7 +147,7 @@ impl Endpoint {
         };
         let server = self.transactions.server(offer.transaction);
         let (cseq, flow) = server
-            .map(|server| (request_cseq(&server.request), server.flow))
+            .map(|server| (server.request.cseq, server.flow))
             .ok_or(CommandError::WrongState)?;
         let bytes = self
             .respond_in_call(now, dialog, offer.transaction, reply, &[])
@@ -218,8 +220,4 @@ impl Endpoint {
             _ => Err(CommandError::WrongState),
         }
     }
-}
-
-fn request_cseq(request: &Request) -> u32 {
-    request.cseq
 }

@@ -260,6 +260,11 @@ impl Endpoint {
         });
         let is_invite = client.is_invite;
         if let Some(call) = self.calls.get_mut(&dialog) {
+            if call.is_flow_gone && call.flow.transport == flow.transport {
+                // The connection that was opened to the Route: our branch came back on it.
+                call.flow = flow;
+                call.is_flow_gone = false;
+            }
             call.follow(flow);
         }
         self.drain_client(now, id);
@@ -349,6 +354,9 @@ impl Endpoint {
                 if let (422, Some(min), Some(session)) = (status, min, call.session.as_mut()) {
                     let min = std::time::Duration::from_secs(min.into());
                     session.interval = session.interval.max(min);
+                }
+                if matches!(status, 405 | 501) {
+                    call.peer_allows_update = false;
                 }
                 // Tried again until the session runs out.
                 call.timers
