@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{MeetingId, ParticipantId, SessionId};
 use crate::meeting::participant::ParticipantKind;
+use crate::meeting::preset::{CanProduce, Preset};
 
 /// From the browser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +92,8 @@ pub enum ServerMessage {
         participants: Vec<ParticipantView>,
         /// Participant-bound token for reconnecting to the same seat.
         resume_token: String,
+        /// What one's preset allows.
+        permissions: Permissions,
         /// What a phone dials to join, for people to pass on; the API layer knows it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         sip_uri: Option<String>,
@@ -148,6 +151,27 @@ pub enum ServerMessage {
         /// Why.
         reason: ByeReason,
     },
+}
+
+/// What oneself may produce; the server discards the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permissions {
+    /// Microphone.
+    pub audio: CanProduce,
+    /// Camera.
+    pub video: CanProduce,
+    /// Screen.
+    pub screenshare: CanProduce,
+}
+
+impl From<&Preset> for Permissions {
+    fn from(preset: &Preset) -> Self {
+        Self {
+            audio: preset.audio,
+            video: preset.video,
+            screenshare: preset.screenshare,
+        }
+    }
 }
 
 /// Why the server ended a browser's seat.

@@ -196,6 +196,11 @@ export class Room {
     const { self } = this.#meeting;
     control('mute', self.audioEnabled, 'mic', self.audioEnabled ? 'Mute' : 'Unmute');
     control('camera', self.videoEnabled, 'camera', self.videoEnabled ? 'Stop video' : 'Start video');
+    const { permissions } = self;
+    byId('mute').disabled = permissions.canProduceAudio !== 'ALLOWED';
+    byId('camera').disabled = permissions.canProduceVideo !== 'ALLOWED';
+    byId('screen').disabled = permissions.canProduceScreenshare !== 'ALLOWED';
+    if (byId('mute').disabled) byId('mute').querySelector('.control-label').textContent = 'Listening';
     const share = byId('screen');
     share.classList.toggle('control-share', self.screenShareEnabled);
     if (self.screenShareEnabled) share.dataset.on = 'true';

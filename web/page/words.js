@@ -22,6 +22,8 @@ export function deviceWords(error, kind) {
       };
     case 'browser_unsupported':
       return { title: `This browser cannot share a ${thing}`, text: `Try a current Chrome, Edge, Firefox or Safari. ${without}` };
+    case 'not_permitted':
+      return { title: `Your invitation does not allow a ${thing}`, text: 'Ask the person who invited you.' };
     case 'device_missing':
       return { title: `No ${thing} found`, text: `Plug one in and turn it on again. ${without}` };
     case 'device_denied':

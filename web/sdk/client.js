@@ -152,6 +152,11 @@ export class RingbridgeClient {
     this.self.id = joined.participant.id;
     this.self.name = joined.participant.name;
     this.self.setMutedByServer(false);
+    this.self.setPermissions({
+      canProduceAudio: joined.permissions.audio,
+      canProduceVideo: joined.permissions.video,
+      canProduceScreenshare: joined.permissions.screenshare,
+    });
     this.meta.update(joined);
     this.#openMedia(signal);
     signal.on('message', (message) => this.#handle(message));
@@ -325,6 +330,7 @@ export class RingbridgeClient {
     this.#setState(state);
     this.#wake();
     this.participants.joined.clear();
+    this.self.setPermissions();
     this.self.emit('roomLeft', { state, error });
   }
 

@@ -4,7 +4,8 @@
  * @typedef {'insecure_context' | 'browser_unsupported'
  *   | 'token_missing' | 'token_malformed' | 'token_expired'
  *   | 'server_unreachable' | 'server_refused' | 'connection_lost'
- *   | 'device_missing' | 'device_denied' | 'device_busy' | 'device_lost' | 'device_failed'} ErrorCode
+ *   | 'device_missing' | 'device_denied' | 'device_busy' | 'device_lost' | 'device_failed'
+ *   | 'not_permitted'} ErrorCode
  */
 
 /** An error with a code; the only kind the SDK throws or emits. */

@@ -3,6 +3,26 @@ import { RingbridgeError, deviceError } from './errors.js';
 
 /** @typedef {import('./media.js').Source} Source */
 
+/**
+ * What the participant's preset allows.
+ * @typedef {'ALLOWED' | 'NOT_ALLOWED' | 'CAN_REQUEST'} CanProduce
+ * @typedef {{ canProduceAudio: CanProduce, canProduceVideo: CanProduce,
+ *   canProduceScreenshare: CanProduce }} Permissions
+ */
+
+/** @type {Permissions} what is assumed until the server says otherwise */
+const ALL_ALLOWED = {
+  canProduceAudio: 'ALLOWED',
+  canProduceVideo: 'ALLOWED',
+  canProduceScreenshare: 'ALLOWED',
+};
+/** @type {Record<Source, keyof Permissions>} */
+const PERMISSION_OF = {
+  microphone: 'canProduceAudio',
+  camera: 'canProduceVideo',
+  screen: 'canProduceScreenshare',
+};
+
 const CAMERA = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 24 } };
 const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
@@ -27,6 +47,8 @@ export class Self extends Emitter {
     this.id = undefined;
     this.name = name;
     this.roomState = 'init';
+    /** @type {Permissions} known once joined */
+    this.permissions = ALL_ALLOWED;
     /** Someone with the permission, or the API, silenced our microphone at the server. */
     this.mutedByServer = false;
     navigator.mediaDevices?.addEventListener?.('devicechange', () => this.emit('deviceListUpdate'));
@@ -34,6 +56,21 @@ export class Self extends Emitter {
 
   get userId() {
     return this.id;
+  }
+
+  /** For the client: what is not allowed is let go of. @param {Permissions} [permissions] */
+  setPermissions(permissions = ALL_ALLOWED) {
+    this.permissions = permissions;
+    for (const source of ['microphone', 'camera', 'screen']) {
+      if (this.#allowed(source)) continue;
+      this.#wanted[source] = false;
+      this.#drop(source);
+      this.#changed(source);
+    }
+  }
+
+  #allowed(source) {
+    return this.permissions[PERMISSION_OF[source]] === 'ALLOWED';
   }
 
   /** For the client. @param {boolean} muted */
@@ -134,6 +171,11 @@ export class Self extends Emitter {
   }
 
   #switch(source, on) {
+    if (on && !this.#allowed(source)) {
+      const error = new RingbridgeError('not_permitted', `${source}: the preset does not allow it`);
+      this.#failed(source, error);
+      return Promise.reject(error);
+    }
     this.#wanted[source] = on;
     return this.#inTurn(source, async () => {
       if (this.#wanted[source] !== on) return;
@@ -162,7 +204,8 @@ export class Self extends Emitter {
       this.#failed(source, error);
       throw error;
     }
-    if (!this.#wanted[source] && source !== 'microphone') {
+    // Switched off, or no longer allowed, while the browser was asking.
+    if (!this.#allowed(source) || (!this.#wanted[source] && source !== 'microphone')) {
       track.stop();
       return;
     }

@@ -256,6 +256,7 @@ impl Session {
             participant: entry.view(),
             participants: self.seats.values().map(Seat::view).collect(),
             resume_token,
+            permissions: (&entry.joining.preset).into(),
             sip_uri: None,
         };
         self.signal(seat, message);
