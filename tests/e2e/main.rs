@@ -10,6 +10,7 @@ mod browser_calls;
 mod crash;
 mod join_page;
 mod mid_call;
+mod moderation;
 mod phone_calls;
 mod probe;
 mod rest_api;
