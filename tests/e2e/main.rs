@@ -8,6 +8,7 @@ mod harness;
 mod bad_input;
 mod browser_calls;
 mod crash;
+mod documented;
 mod join_page;
 mod mid_call;
 mod moderation;
