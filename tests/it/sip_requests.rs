@@ -212,6 +212,28 @@ fn merged_requests_get_482() {
 }
 
 #[test]
+fn a_message_as_large_as_a_datagram_is_read_and_one_of_countless_headers_is_not() {
+    let mut world = World::new(Transport::Udp);
+    let big = format!("X-Big: {}\r\n", "b".repeat(60_000));
+    let invite = world.request("INVITE", 1, &big, SDP);
+    world.feed(invite);
+    let many = world.request("INVITE", 2, &"X: y\r\n".repeat(8_000), SDP);
+    world.feed(many);
+    assert_eq!(world.statuses(), [401, 400]);
+}
+
+#[test]
+fn what_is_hung_up_before_its_answer_is_refused() {
+    let mut world = World::new(Transport::Udp);
+    let invite = world.invite();
+    world
+        .command(|endpoint, now| endpoint.bye(now, invite.dialog, None))
+        .unwrap();
+    assert_eq!(world.statuses(), [480]);
+    assert!(world.events.is_empty());
+}
+
+#[test]
 fn twilios_second_invite_is_taken_as_it_is() {
     let mut world = World::new(Transport::Udp);
     let routes = "Record-Route: <sip:54.172.60.1:5060;lr;ftag=3194>\r\n\

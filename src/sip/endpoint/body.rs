@@ -51,8 +51,8 @@ fn boundary(request: &Request) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The description within a multipart body (RFC 5621): carriers put ISUP, PIDF-LO and the like beside
-/// it. Recordings (SIPREC, RFC 7866) are no calls and find nothing here.
+/// The description within a multipart body (RFC 5621): carriers put ISUP, PIDF-LO and the like
+/// beside it. Recordings (SIPREC, RFC 7866) are no calls and find nothing here.
 fn sdp_part<'a>(body: &'a [u8], boundary: &str) -> Option<&'a [u8]> {
     let delimiter = format!("--{boundary}");
     let mut found = None;
