@@ -13,7 +13,8 @@ pub struct SeatId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrackId(pub u64);
 
-/// What a track is encoded with. Codecs are forwarded as they are, never converted between browsers.
+/// What a track is encoded with. Codecs are forwarded as they are, never converted between
+/// browsers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TrackCodec {
     /// RFC 7587.

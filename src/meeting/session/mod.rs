@@ -1,7 +1,7 @@
 //! One live instance of a Meeting: who sits in it, what they publish, who gets it.
 //!
-//! Sans-IO: the worker hands in datagrams, messages and the time, and drains [`Session::poll_output`]
-//! and [`Session::egress`] after every call.
+//! Sans-IO: the worker hands in datagrams, messages and the time, and drains
+//! [`Session::poll_output`] and [`Session::egress`] after every call.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
