@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::extract::Path;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use sha2::{Digest, Sha256};
@@ -30,6 +30,9 @@ static ETAGS: LazyLock<Vec<String>> = LazyLock::new(|| {
         })
         .collect()
 });
+
+/// For other people's pages: they may import what is in it, as they may any public file.
+const SDK_FOLDER: &str = "sdk/";
 
 /// Nothing from elsewhere, nothing inline, no framing: a name shown in the page stays a name.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -72,11 +75,18 @@ fn serve(path: &str, headers: &HeaderMap) -> Response {
         .get(IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag));
-    if known {
-        return (StatusCode::NOT_MODIFIED, common).into_response();
+    let mut response = if known {
+        (StatusCode::NOT_MODIFIED, common).into_response()
+    } else {
+        let kind = [(CONTENT_TYPE, content_type(path))];
+        (common, kind, FILES[index].1).into_response()
+    };
+    if path.starts_with(SDK_FOLDER) {
+        let anyone = HeaderValue::from_static("*");
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, anyone);
     }
-    let kind = [(CONTENT_TYPE, content_type(path))];
-    (common, kind, FILES[index].1).into_response()
+    response
 }
 
 fn content_type(path: &str) -> &'static str {
