@@ -61,6 +61,24 @@ fn the_page_works_under_its_own_content_security_policy() {
 }
 
 #[test]
+fn other_peoples_pages_may_import_the_sdk_and_nothing_else() {
+    let server = Server::start();
+    let allowed = |path: &str| {
+        let reply = server.get(path);
+        assert_eq!(reply.status, 200, "{path}");
+        reply
+            .header("access-control-allow-origin")
+            .map(str::to_owned)
+    };
+    for file in ["ringbridge", "client", "signal", "media"] {
+        let path = format!("/assets/sdk/{file}.js");
+        assert_eq!(allowed(&path).as_deref(), Some("*"), "{path}");
+    }
+    assert_eq!(allowed("/join"), None);
+    assert_eq!(allowed("/assets/page/main.js"), None);
+}
+
+#[test]
 fn the_page_can_be_used_from_the_keyboard_alone() {
     let server = Server::start();
     let chromium = Chromium::start();

@@ -107,6 +107,24 @@ fn two_phones_hear_each_other_without_any_browser() {
 }
 
 #[test]
+fn a_phone_that_signals_over_tls_hears_one_that_does_not() {
+    let server = Server::start();
+    let options = Options {
+        transport: Transport::Tls,
+        codec: "PCMA",
+        name: "Guarded",
+    };
+    let mut guarded = Baresip::start_with(&server, PHONE_HZ, &options);
+    let mut plain = Baresip::start(&server, SECOND_PHONE_HZ);
+    guarded.call();
+    plain.call();
+    guarded.wait_to_hear(&[SECOND_PHONE_HZ], HEARD_WITHIN);
+    plain.wait_to_hear(&[PHONE_HZ], HEARD_WITHIN);
+    guarded.hang_up();
+    wait::until("one left", SOON, || server.participants().len() == 1);
+}
+
+#[test]
 fn a_phone_alone_is_sent_silence_and_not_nothing() {
     let server = Server::start();
     let mut phone = Baresip::start(&server, PHONE_HZ);

@@ -72,12 +72,11 @@ impl Baresip {
 
         let control_port = free_port();
         fs::write(folder.join("config"), config(&folder, &control_port)).expect("its config");
-        let transport = if options.transport == Transport::Udp {
-            "udp"
-        } else {
-            "tcp"
+        let (transport, host) = match options.transport {
+            Transport::Udp => ("udp", server.sip()),
+            Transport::Tcp => ("tcp", server.sip()),
+            Transport::Tls => ("tls", server.sips()),
         };
-        let host = server.sip();
         let card = &server.card;
         let account = format!(
             "\"{}\" <sip:{}@{host};transport={transport}>;auth_user={};auth_pass={};regint=0;audio_codecs={}\n",
@@ -108,7 +107,7 @@ impl Baresip {
             control,
             unread: Vec::new(),
             events: Vec::new(),
-            meeting_uri: format!("sip:{}@{host}", card.meeting_id),
+            meeting_uri: format!("sip:{}@{host};transport={transport}", card.meeting_id),
         }
     }
 

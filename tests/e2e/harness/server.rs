@@ -21,6 +21,7 @@ pub struct FirstCall {
     pub join_url: String,
     pub https_join_url: String,
     pub sip_uri: String,
+    pub sip_tls_uri: String,
     pub sip_username: String,
     pub sip_password: String,
     pub api_base: String,
@@ -74,15 +75,12 @@ impl Server {
 
     /// Where SIP is answered, UDP and TCP.
     pub fn sip(&self) -> SocketAddr {
-        let host = self
-            .card
-            .sip_uri
-            .rsplit('@')
-            .next()
-            .expect("a SIP URI has a host");
-        let host = host.split(';').next().unwrap_or(host);
-        host.parse()
-            .unwrap_or_else(|e| panic!("{e}: {}", self.card.sip_uri))
+        host_of(&self.card.sip_uri)
+    }
+
+    /// Where SIP over TLS is answered.
+    pub fn sips(&self) -> SocketAddr {
+        host_of(&self.card.sip_tls_uri)
     }
 
     /// Where HTTP is answered.
@@ -248,6 +246,13 @@ fn spawn(folder: &Folder, data: &Path, more: &[&str]) -> Child {
         .stderr(log)
         .spawn()
         .expect("the binary starts")
+}
+
+/// Of a SIP URI.
+fn host_of(uri: &str) -> SocketAddr {
+    let host = uri.rsplit('@').next().unwrap_or(uri);
+    let host = host.split(';').next().unwrap_or(host);
+    host.parse().unwrap_or_else(|e| panic!("{e}: {uri}"))
 }
 
 fn authority(url: &str) -> SocketAddr {

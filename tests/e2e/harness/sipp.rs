@@ -14,6 +14,8 @@ use super::tool;
 pub enum Transport {
     Udp,
     Tcp,
+    /// For baresip: Debian's sipp is built without it.
+    Tls,
 }
 
 /// One scenario to be played, once or many times.
@@ -104,10 +106,10 @@ impl<'a> Sipp<'a> {
             ])
             .args([
                 "-t",
-                if self.transport == Transport::Udp {
-                    "u1"
-                } else {
-                    "t1"
+                match self.transport {
+                    Transport::Udp => "u1",
+                    Transport::Tcp => "t1",
+                    Transport::Tls => "l1",
                 },
             ])
             .args([
