@@ -92,6 +92,10 @@ pub const PLAYOUT_SLOT_BYTES: usize = 240;
 /// half a second more delay is none.
 pub const PLAYOUT_DELAY_MS_MAX: u64 = 500;
 
+/// Sources of one SRTP leg that have authenticated: a carrier changes its SSRC a few times in a
+/// call. When full, the oldest is forgotten.
+pub const SRTP_SOURCES_MAX: usize = 4;
+
 // ── call ──────────────────────────────────────────────────────────────────────────────────────
 
 /// A name tag; longer names are cut.

@@ -7,6 +7,8 @@ pub enum Discard {
     Malformed,
     /// A payload type nobody agreed on.
     UnknownPayloadType,
+    /// SRTP that does not authenticate, or a replay of it.
+    NotAuthentic,
     /// From an address the latch does not trust.
     Stranger,
     /// Already received.
@@ -25,9 +27,10 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, for registering metrics.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::UnknownPayloadType,
+        Self::NotAuthentic,
         Self::Stranger,
         Self::Duplicate,
         Self::Late,
@@ -42,6 +45,7 @@ impl Discard {
         match self {
             Self::Malformed => "malformed",
             Self::UnknownPayloadType => "unknown_payload_type",
+            Self::NotAuthentic => "not_authentic",
             Self::Stranger => "stranger",
             Self::Duplicate => "duplicate",
             Self::Late => "late",

@@ -12,3 +12,4 @@ pub mod packet;
 pub mod reception;
 pub mod rtcp;
 pub mod seq;
+pub mod srtp;
