@@ -16,8 +16,8 @@ pub enum Refusal {
     NoCommonCodec,
     /// The offer has no audio we can answer.
     NotAudio,
-    /// Only SRTP is offered.
-    SecurityRequired,
+    /// SRTP only where we take plain media only, or the other way round, or no suite in common.
+    SecurityMismatch,
     /// The offer cannot be read.
     BadOffer,
     /// The meeting has no seat left.
@@ -54,7 +54,7 @@ impl Refusal {
             Self::PresetForbidsPhone => (403, "Phones may not join this meeting", None),
             Self::NoCommonCodec => (488, "No codec in common", None),
             Self::NotAudio => (488, "No acceptable audio in the offer", None),
-            Self::SecurityRequired => (488, "Secure media is not supported here", None),
+            Self::SecurityMismatch => (488, "No agreement on media protection", None),
             Self::BadOffer => (400, "Session description cannot be read", None),
             Self::MeetingFull => (486, "Meeting is full", None),
             Self::Overloaded => (503, "No capacity for another call", Some(5)),
@@ -77,7 +77,7 @@ impl Refusal {
             Self::PresetForbidsPhone => "preset_forbids_phone",
             Self::NoCommonCodec => "no_common_codec",
             Self::NotAudio => "not_audio",
-            Self::SecurityRequired => "security_required",
+            Self::SecurityMismatch => "security_mismatch",
             Self::BadOffer => "bad_offer",
             Self::MeetingFull => "meeting_full",
             Self::Overloaded => "overloaded",
@@ -96,7 +96,7 @@ impl Refusal {
             | Self::PresetForbidsPhone
             | Self::NoCommonCodec
             | Self::NotAudio
-            | Self::SecurityRequired
+            | Self::SecurityMismatch
             | Self::BadOffer
             | Self::MeetingFull
             | Self::Cancelled => Outcome::ClientError,

@@ -15,10 +15,12 @@ use crate::id::{CallId, CredentialId, MeetingId, OrganizationId, ParticipantId, 
 use crate::meeting::leg::{LegEvent, LegMedia, LegRemoval, LegReport, PhoneCodec};
 use crate::meeting::participant::{Joining, ParticipantKind};
 use crate::meeting::preset::Preset;
+use crate::rtp::srtp::KEYING_BYTES_MAX;
+use crate::sdp::crypto::{LocalSecurity, SrtpPolicy};
 use crate::sdp::negotiate::{self, LocalMedia, NegotiateError, Negotiated};
 
 /// What is known of a call when its INVITE has been authorised.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CallStart {
     /// Our id, freshly drawn.
     pub id: CallId,
@@ -26,6 +28,8 @@ pub struct CallStart {
     pub participant: ParticipantId,
     /// Freshly drawn session id of our SDP (RFC 8866 §5.2), below 2^63.
     pub sdp_session_id: u64,
+    /// Freshly drawn; our SRTP keys come from it.
+    pub srtp_keying: [u8; KEYING_BYTES_MAX],
     /// Wallclock now, nanoseconds since the Unix epoch.
     pub started_at_unix_ns: i128,
     /// What should be a meeting's id: the Request-URI's user part, after the profile's dial rules.
@@ -55,6 +59,8 @@ pub struct CallProfile {
     pub codecs: Vec<PhoneCodec>,
     /// Whether telephone-event is answered.
     pub dtmf_events: bool,
+    /// Whether media is protected.
+    pub srtp: SrtpPolicy,
 }
 
 /// A meeting these credentials may join.
@@ -149,7 +155,6 @@ pub enum State {
 }
 
 /// One phone call.
-#[derive(Debug)]
 pub struct Call {
     start: CallStart,
     started: Instant,
@@ -449,6 +454,10 @@ impl Call {
             dtmf: self.start.profile.dtmf_events,
             // The leg's RTCP has a port of its own.
             rtcp_mux: false,
+            security: LocalSecurity {
+                policy: self.start.profile.srtp,
+                keying: self.start.srtp_keying,
+            },
         }
     }
 
@@ -535,7 +544,7 @@ impl Call {
 fn refusal_of(error: &NegotiateError) -> Refusal {
     match error {
         NegotiateError::NoCommonCodec => Refusal::NoCommonCodec,
-        NegotiateError::SecurityRequired => Refusal::SecurityRequired,
+        NegotiateError::SecurityMismatch => Refusal::SecurityMismatch,
         NegotiateError::NoAudio | NegotiateError::UnsupportedTransport => Refusal::NotAudio,
         error if error.status() == 400 => Refusal::BadOffer,
         _ => Refusal::NotAudio,

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use super::glob::Glob;
 use crate::limits::{PROFILE_ATTRIBUTE_BYTES_MAX, PROFILE_ATTRIBUTES_MAX};
 use crate::meeting::leg::PhoneCodec;
+use crate::sdp::crypto::SrtpPolicy;
 use crate::sip::auth::DigestAlgorithm;
 
 /// Name of the profile used where no other fits; always present.
@@ -33,6 +34,8 @@ pub struct Profile {
     pub authentication: Authentication,
     /// Codecs we answer with, best first; never empty.
     pub codecs: Vec<PhoneCodec>,
+    /// Whether media is protected by SRTP (SDES).
+    pub srtp: SrtpPolicy,
     /// Forms in which digits are accepted. A phone that sends one digit in two forms would
     /// otherwise press each key twice.
     pub dtmf: Vec<DtmfForm>,

@@ -14,6 +14,7 @@ use super::profile::{
 };
 use crate::id::MeetingId;
 use crate::meeting::leg::PhoneCodec;
+use crate::sdp::crypto::SrtpPolicy;
 use crate::sip::auth::DigestAlgorithm;
 
 /// A trunk's network may not be wider: a typo such as `/0` would let everybody call.
@@ -119,6 +120,15 @@ enum Algorithm {
 struct MediaSection {
     codecs: Vec<Codec>,
     dtmf: Vec<Dtmf>,
+    srtp: Srtp,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Srtp {
+    Off,
+    Optional,
+    Required,
 }
 
 impl Default for MediaSection {
@@ -126,6 +136,7 @@ impl Default for MediaSection {
         Self {
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             dtmf: vec![Dtmf::Rfc4733, Dtmf::Info],
+            srtp: Srtp::Optional,
         }
     }
 }
@@ -341,6 +352,11 @@ fn resolve(file: File) -> Profile {
             },
         },
         codecs: file.media.codecs.iter().map(codec).collect(),
+        srtp: match file.media.srtp {
+            Srtp::Off => SrtpPolicy::Off,
+            Srtp::Optional => SrtpPolicy::Optional,
+            Srtp::Required => SrtpPolicy::Required,
+        },
         dtmf: file.media.dtmf.iter().map(dtmf).collect(),
         dial: DialRules {
             meeting_header: file.dial.meeting_header,

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::rtp::srtp::SrtpKeys;
+
 /// The voice codec of a phone leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PhoneCodec {
@@ -52,6 +54,8 @@ pub struct LegMedia {
     pub remote_rtcp: SocketAddr,
     /// RTP and RTCP share the port.
     pub rtcp_mux: bool,
+    /// SRTP, both ways; `None` is plain RTP.
+    pub srtp: Option<SrtpKeys>,
     /// May we send: false while the phone has put us on hold without music.
     pub may_send: bool,
     /// Will the phone send.

@@ -20,6 +20,7 @@ use crate::rtp::latch::Latch;
 use crate::rtp::packet::{DatagramKind, Packet, classify};
 use crate::rtp::reception::Reception;
 use crate::rtp::rtcp::{REPORT_BYTES_MAX, RtcpSession};
+use crate::rtp::srtp::{OVERHEAD_BYTES_MAX, SrtpKeys, SrtpSession};
 
 /// RFC 3551 §4.5: comfort noise.
 const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
@@ -43,6 +44,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Octets of an RTP packet we send a phone: 60 ms of G.711 and the header.
 const EGRESS_PACKET_BYTES_MAX: usize = 512;
+
+/// Octets of an RTCP packet we send a phone.
+pub const RTCP_BYTES_MAX: usize = REPORT_BYTES_MAX + OVERHEAD_BYTES_MAX;
 
 /// Random numbers one leg starts with.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +78,7 @@ pub struct VoicePacket {
 pub struct PhoneLeg {
     media: LegMedia,
     on_hold: bool,
+    srtp: Option<SrtpSession>,
     latch: Latch,
     rtcp_remote: SocketAddr,
     dtmf: DtmfReceiver,
@@ -121,6 +126,7 @@ impl PhoneLeg {
             units_per_packet(&media),
         );
         Self {
+            srtp: srtp_session(media.srtp.as_ref()),
             latch: Latch::new(media.remote_rtp),
             rtcp_remote: media.remote_rtcp,
             on_hold: false,
@@ -174,6 +180,10 @@ impl PhoneLeg {
             self.playout = g711_playout(media.codec, self.egress.ssrc());
             self.gathered.clear();
         }
+        // The same keys go on with their packet counters; new ones begin afresh.
+        if media.srtp != self.media.srtp {
+            self.srtp = srtp_session(media.srtp.as_ref());
+        }
         self.egress.set_payload_type(media.send_payload_type);
         self.latch.handle_renegotiated(now, media.remote_rtp);
         self.rtcp_remote = media.remote_rtcp;
@@ -200,6 +210,18 @@ impl PhoneLeg {
             }
             DatagramKind::Rtcp | DatagramKind::Other => return self.discard(Discard::Malformed),
         }
+        let opened;
+        let datagram = match &mut self.srtp {
+            None => datagram,
+            // Nothing is learnt from a packet, its source least of all, before it authenticates.
+            Some(srtp) => match srtp.unprotect_rtp(datagram) {
+                Ok(plain) => {
+                    opened = plain;
+                    &opened[..]
+                }
+                Err(reason) => return self.discard(reason),
+            },
+        };
         let packet = match Packet::parse(datagram) {
             Ok(packet) => packet,
             Err(reason) => return self.discard(reason),
@@ -251,6 +273,17 @@ impl PhoneLeg {
         if !from_the_phone {
             return self.discard(Discard::Stranger).map(drop);
         }
+        let opened;
+        let datagram = match &mut self.srtp {
+            None => datagram,
+            Some(srtp) => match srtp.unprotect_rtcp(datagram) {
+                Ok(plain) => {
+                    opened = plain;
+                    &opened[..]
+                }
+                Err(reason) => return self.discard(reason).map(drop),
+            },
+        };
         match self.rtcp.handle_datagram(arrival, ntp, datagram) {
             // Behind NAT the RTCP port is what it is seen as, too (RFC 4961).
             Ok(_) => {
@@ -393,7 +426,11 @@ impl PhoneLeg {
             None
         };
         self.gathered.clear();
-        Some((self.latch.destination(), written?))
+        let written = match &mut self.srtp {
+            None => written?,
+            Some(srtp) => srtp.protect_rtp(buffer, written?)?,
+        };
+        Some((self.latch.destination(), written))
     }
 
     /// `ticks` were skipped after a stall: time has passed for the phone's ear and its voice.
@@ -409,7 +446,7 @@ impl PhoneLeg {
         &mut self,
         now: Instant,
         ntp: u64,
-        buffer: &mut [u8; REPORT_BYTES_MAX],
+        buffer: &mut [u8; RTCP_BYTES_MAX],
     ) -> Option<(SocketAddr, usize)> {
         if now < self.report_at {
             return None;
@@ -418,12 +455,23 @@ impl PhoneLeg {
         let length = self
             .rtcp
             .write_report(now, ntp, &self.egress, &mut self.reception, buffer);
-        Some((self.rtcp_destination(), length))
+        Some((self.rtcp_destination(), self.protect_rtcp(buffer, length)?))
     }
 
     /// Writes the RTCP goodbye of a leg that ends.
-    pub fn write_goodbye(&self, buffer: &mut [u8; REPORT_BYTES_MAX]) -> (SocketAddr, usize) {
-        (self.rtcp_destination(), self.rtcp.write_goodbye(buffer))
+    pub fn write_goodbye(
+        &mut self,
+        buffer: &mut [u8; RTCP_BYTES_MAX],
+    ) -> Option<(SocketAddr, usize)> {
+        let length = self.rtcp.write_goodbye(buffer);
+        Some((self.rtcp_destination(), self.protect_rtcp(buffer, length)?))
+    }
+
+    fn protect_rtcp(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
+        match &mut self.srtp {
+            None => Some(length),
+            Some(srtp) => srtp.protect_rtcp(buffer, length),
+        }
     }
 
     /// RTCP leaves from the RTP socket.
@@ -452,6 +500,11 @@ impl PhoneLeg {
             round_trip_ms: self.rtcp.round_trip().map(|trip| trip.as_secs_f32() * 1e3),
         }
     }
+}
+
+fn srtp_session(keys: Option<&SrtpKeys>) -> Option<SrtpSession> {
+    // Never `None` for keys that cannot be used: a leg agreed to be secure must not go plain.
+    keys.map(|keys| SrtpSession::new(keys.clone()).expect("offer/answer checks the keys' lengths"))
 }
 
 /// The law of a phone codec.

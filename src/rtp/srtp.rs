@@ -6,8 +6,9 @@
 
 use std::fmt;
 
+use bytes::BytesMut;
 use rtc_srtp::context::Context;
-use rtc_srtp::crypto::{self, RTCCryptoProvider};
+use rtc_srtp::crypto;
 use rtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use rtc_srtp::protection_profile::ProtectionProfile;
 
@@ -153,7 +154,7 @@ impl SrtpSession {
     ///
     /// # Errors
     /// It is too short, does not authenticate, or is a replay.
-    pub fn unprotect_rtp(&mut self, datagram: &[u8]) -> Result<impl AsRef<[u8]>, Discard> {
+    pub fn unprotect_rtp(&mut self, datagram: &[u8]) -> Result<BytesMut, Discard> {
         let ssrc = word(datagram, 8)?;
         self.unprotect(ssrc, |context| context.decrypt_rtp(datagram).ok())
     }
@@ -162,7 +163,7 @@ impl SrtpSession {
     ///
     /// # Errors
     /// It is too short, does not authenticate, or is a replay.
-    pub fn unprotect_rtcp(&mut self, datagram: &[u8]) -> Result<impl AsRef<[u8]>, Discard> {
+    pub fn unprotect_rtcp(&mut self, datagram: &[u8]) -> Result<BytesMut, Discard> {
         let ssrc = word(datagram, 4)?;
         self.unprotect(ssrc, |context| context.decrypt_rtcp(datagram).ok())
     }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use rand::RngCore;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
@@ -22,6 +23,7 @@ use crate::id::{CallId, CredentialId, MeetingId, ParticipantId, SessionId};
 use crate::meeting::leg::{LegEvent, LegReport};
 use crate::net::advertise::{Advertise, routed_source};
 use crate::net::ports::{PortPool, RtpSockets};
+use crate::rtp::srtp::KEYING_BYTES_MAX;
 use crate::run::calls::{CallSeat, Calls, LiveCall};
 use crate::run::clock;
 use crate::run::directory::{Directory, JoinRefusal, MeetingInfo, PhoneSeat};
@@ -389,6 +391,7 @@ fn start_of(
         id: CallId::from_random(rand::random()),
         participant: ParticipantId::from_random(rand::random()),
         sdp_session_id: rand::random::<u64>() >> 1,
+        srtp_keying: fresh_keying(),
         started_at_unix_ns: clock::unix_ns(),
         dialled: profile.dialled_meeting(user, &invite.headers),
         caller: Caller {
@@ -405,6 +408,7 @@ fn start_of(
             name: profile.name.clone(),
             codecs: profile.codecs.clone(),
             dtmf_events: profile.accepts(DtmfForm::Rfc4733),
+            srtp: profile.srtp,
         },
     };
     let peer = PeerFacts {
@@ -413,6 +417,13 @@ fn start_of(
         report_headers: profile.quirks.report_headers,
     };
     Some(((start, peer), grant))
+}
+
+/// Octets nobody can guess.
+fn fresh_keying() -> [u8; KEYING_BYTES_MAX] {
+    let mut keying = [0; KEYING_BYTES_MAX];
+    rand::rng().fill_bytes(&mut keying);
+    keying
 }
 
 async fn look_up(

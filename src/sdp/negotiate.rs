@@ -6,9 +6,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::crypto::{CryptoLine, LocalSecurity, SrtpPolicy};
 use super::description::{Codec, Description, DescriptionError, Direction, Media, RtpProfile};
 use super::write::{AudioLine, Writer};
 use crate::meeting::leg::{LegMedia, PhoneCodec};
+use crate::rtp::srtp::SrtpSuite;
 
 /// Packets we send hold one tick.
 const PTIME: Duration = Duration::from_millis(20);
@@ -38,6 +40,8 @@ pub struct LocalMedia {
     pub dtmf: bool,
     /// Can we take RTCP on the RTP port? Answered only where offered.
     pub rtcp_mux: bool,
+    /// Whether media is protected, and our key.
+    pub security: LocalSecurity,
 }
 
 /// What an exchange settled.
@@ -63,9 +67,10 @@ pub enum NegotiateError {
     /// Audio only over something else than RTP/AVP, AVPF, SAVP or SAVPF.
     #[error("no audio over plain RTP offered")]
     UnsupportedTransport,
-    /// Only secure audio is offered, and we do not do SRTP here.
-    #[error("secure media demanded, which is not supported here")]
-    SecurityRequired,
+    /// Only secure audio is offered, and none of it in a way we do; or only plain audio, where the
+    /// profile demands SRTP.
+    #[error("no agreement on the protection of media")]
+    SecurityMismatch,
     /// No codec in common.
     #[error("no codec in common")]
     NoCommonCodec,
@@ -85,7 +90,7 @@ impl NegotiateError {
             Self::Description(DescriptionError::TooManyMedia)
             | Self::NoAudio
             | Self::UnsupportedTransport
-            | Self::SecurityRequired
+            | Self::SecurityMismatch
             | Self::NoCommonCodec
             | Self::UnusableAddress
             | Self::AnswerMismatch => 488,
@@ -97,7 +102,7 @@ impl NegotiateError {
         match self {
             Self::NoAudio => 304,
             Self::NoCommonCodec => 305,
-            Self::UnsupportedTransport | Self::SecurityRequired => 302,
+            Self::UnsupportedTransport | Self::SecurityMismatch => 302,
             Self::UnusableAddress => 301,
             Self::Description(_) | Self::AnswerMismatch => 399,
         }
@@ -110,7 +115,7 @@ impl NegotiateError {
             Self::Description(_) => "too_large_sdp",
             Self::NoAudio => "no_audio",
             Self::UnsupportedTransport => "unsupported_transport",
-            Self::SecurityRequired => "security_required",
+            Self::SecurityMismatch => "security_mismatch",
             Self::NoCommonCodec => "no_common_codec",
             Self::UnusableAddress => "unusable_address",
             Self::AnswerMismatch => "answer_mismatch",
@@ -125,7 +130,7 @@ impl NegotiateError {
 /// with [`NegotiateError::status`].
 pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, NegotiateError> {
     let offer = Description::parse(offer)?;
-    let (chosen, codec) = choose(&offer, local)?;
+    let (chosen, codec, crypto) = choose(&offer, local)?;
     let media = &offer.media[chosen];
     let event = find_event(media, local, codec.kind);
     let rtcp_mux = media.rtcp_mux && local.rtcp_mux;
@@ -148,6 +153,7 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, NegotiateE
                 ptime_ms: Some(ptime.as_millis()),
                 direction: ours,
                 rtcp_mux,
+                crypto: crypto.as_ref().map(|line| (line.tag, line.suite)),
                 mid: offered.mid.as_deref(),
             },
         );
@@ -162,6 +168,7 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, NegotiateE
             remote_rtp: media.rtp_address().ok_or(NegotiateError::UnusableAddress)?,
             remote_rtcp: remote_rtcp(media, rtcp_mux)?,
             rtcp_mux,
+            srtp: crypto.map(|line| line.agree(&local.security)),
             may_send: ours.sends(),
             may_receive: ours.receives(),
         },
@@ -179,11 +186,12 @@ pub fn offer(local: &LocalMedia) -> String {
         .map(|codec| (offered_payload_type(*codec), *codec))
         .collect();
     let clock = local.codecs.first().map(|codec| codec.clock_rate_hz());
+    let secure = local.security.policy == SrtpPolicy::Required;
     let mut writer = Writer::new(local);
     writer.audio(
         local,
         &AudioLine {
-            proto: "RTP/AVP",
+            proto: if secure { "RTP/SAVP" } else { "RTP/AVP" },
             codecs: &codecs,
             event: clock
                 .filter(|_| local.dtmf)
@@ -191,6 +199,7 @@ pub fn offer(local: &LocalMedia) -> String {
             ptime_ms: Some(PTIME.as_millis()),
             direction: Direction::SendReceive,
             rtcp_mux: local.rtcp_mux,
+            crypto: secure.then_some((1, SrtpSuite::AesCm128HmacSha1_80)),
             mid: None,
         },
     );
@@ -219,9 +228,15 @@ pub fn accept_answer(
     if media.port == 0 {
         return Err(NegotiateError::NoAudio);
     }
-    if media.profile() != RtpProfile::Plain {
-        return Err(NegotiateError::AnswerMismatch);
-    }
+    let crypto = match (offered.profile(), media.profile()) {
+        (RtpProfile::Plain, RtpProfile::Plain) => None,
+        (RtpProfile::Secure, RtpProfile::Secure) => {
+            let line = CryptoLine::choose(&media.crypto);
+            let line = line.filter(|line| line.suite == SrtpSuite::AesCm128HmacSha1_80);
+            Some(line.ok_or(NegotiateError::SecurityMismatch)?)
+        }
+        _ => return Err(NegotiateError::AnswerMismatch),
+    };
     // The answerer's first codec that we offered is the one it prefers to be sent (§6.1).
     let mut agreed = media.codecs.iter().filter_map(|codec| {
         let kind = phone_codec(codec)?;
@@ -243,6 +258,7 @@ pub fn accept_answer(
             remote_rtp: media.rtp_address().ok_or(NegotiateError::UnusableAddress)?,
             remote_rtcp: remote_rtcp(media, rtcp_mux)?,
             rtcp_mux,
+            srtp: crypto.map(|line| line.agree(&local.security)),
             may_send: direction.receives(),
             may_receive: direction.sends(),
         },
@@ -265,17 +281,26 @@ struct Chosen {
     payload_type: u8,
 }
 
-/// The first plain audio m-line that has a codec of ours, and our favourite among its codecs.
-fn choose(offer: &Description, local: &LocalMedia) -> Result<(usize, Chosen), NegotiateError> {
+/// The first audio m-line that has a codec of ours and is protected as we allow, our favourite
+/// among its codecs, and the crypto line to answer.
+fn choose(
+    offer: &Description,
+    local: &LocalMedia,
+) -> Result<(usize, Chosen, Option<CryptoLine>), NegotiateError> {
+    let policy = local.security.policy;
     let mut refusal = NegotiateError::NoAudio;
     let audio = offer.media.iter().enumerate();
     for (index, media) in audio.filter(|(_, media)| media.is_live_audio()) {
-        // SDES comes in here: choose among `media.crypto`, answer with our own line.
+        let crypto = match media.profile() {
+            RtpProfile::Secure if policy != SrtpPolicy::Off => CryptoLine::choose(&media.crypto),
+            _ => None,
+        };
         refusal = match media.profile() {
-            RtpProfile::Secure => NegotiateError::SecurityRequired,
+            RtpProfile::Secure if crypto.is_none() => NegotiateError::SecurityMismatch,
+            RtpProfile::Plain if policy == SrtpPolicy::Required => NegotiateError::SecurityMismatch,
             RtpProfile::Other => NegotiateError::UnsupportedTransport,
-            RtpProfile::Plain if media.address.is_none() => NegotiateError::UnusableAddress,
-            RtpProfile::Plain => NegotiateError::NoCommonCodec,
+            _ if media.address.is_none() => NegotiateError::UnusableAddress,
+            RtpProfile::Plain | RtpProfile::Secure => NegotiateError::NoCommonCodec,
         };
         if refusal != NegotiateError::NoCommonCodec {
             continue;
@@ -288,7 +313,7 @@ fn choose(offer: &Description, local: &LocalMedia) -> Result<(usize, Chosen), Ne
             })
         });
         if let Some(chosen) = favourite {
-            return Ok((index, chosen));
+            return Ok((index, chosen, crypto));
         }
     }
     Err(refusal)

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use super::crypto;
 use super::description::{Direction, Media};
 use super::negotiate::LocalMedia;
 use crate::meeting::leg::PhoneCodec;
+use crate::rtp::srtp::SrtpSuite;
 
 /// Writes line by line with CRLF. Nothing of a peer's is copied except the pieces of an m-line it
 /// will get back, and those came from one line each.
@@ -64,6 +66,10 @@ impl Writer {
         } else if local.rtcp_port != local.rtp_port.saturating_add(1) {
             self.line(&format!("a=rtcp:{}", local.rtcp_port));
         }
+        if let Some((tag, suite)) = audio.crypto {
+            let value = crypto::line(tag, suite, &local.security);
+            self.line(&format!("a=crypto:{value}"));
+        }
         if let Some(mid) = audio.mid {
             self.line(&format!("a=mid:{mid}"));
         }
@@ -96,6 +102,8 @@ pub(super) struct AudioLine<'a> {
     pub(super) ptime_ms: Option<u128>,
     pub(super) direction: Direction,
     pub(super) rtcp_mux: bool,
+    /// Tag and suite of the line to write with our key.
+    pub(super) crypto: Option<(u32, SrtpSuite)>,
     pub(super) mid: Option<&'a str>,
 }
 

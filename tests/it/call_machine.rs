@@ -13,6 +13,8 @@ use ringbridge::call::record::{CallRecord, Outcome};
 use ringbridge::id::{CallId, MeetingId, OrganizationId, ParticipantId, SessionId};
 use ringbridge::meeting::leg::{LegEvent, LegRemoval, LegReport, PhoneCodec};
 use ringbridge::meeting::preset::Preset;
+use ringbridge::rtp::srtp::KEYING_BYTES_MAX;
+use ringbridge::sdp::crypto::SrtpPolicy;
 
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
     m=audio 40000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n";
@@ -30,6 +32,7 @@ impl Table {
             id: CallId::from_random(1),
             participant: ParticipantId::from_random(2),
             sdp_session_id: 7,
+            srtp_keying: [9; KEYING_BYTES_MAX],
             started_at_unix_ns: 1_000_000_000_000_000_000,
             dialled: dialled.to_owned(),
             caller: Caller {
@@ -45,6 +48,7 @@ impl Table {
                 name: "generic".to_owned(),
                 codecs: vec![PhoneCodec::Pcmu, PhoneCodec::Pcma],
                 dtmf_events: true,
+                srtp: SrtpPolicy::Optional,
             },
         };
         Self {

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ringbridge::meeting::leg::PhoneCodec;
-use ringbridge::sdp::negotiate::{LocalMedia, NegotiateError, Negotiated, answer};
+use ringbridge::rtp::srtp::{KEYING_BYTES_MAX, SrtpSuite};
+use ringbridge::sdp::crypto::{LocalSecurity, SrtpPolicy};
+use ringbridge::sdp::negotiate::{LocalMedia, NegotiateError, Negotiated, accept_answer, answer};
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/sdp")
@@ -24,6 +26,10 @@ fn local() -> LocalMedia {
         codecs: vec![PhoneCodec::Pcmu, PhoneCodec::Pcma],
         dtmf: true,
         rtcp_mux: true,
+        security: LocalSecurity {
+            policy: SrtpPolicy::Optional,
+            keying: [0x52; KEYING_BYTES_MAX],
+        },
     }
 }
 
@@ -118,15 +124,56 @@ fn our_order_of_codecs_decides_not_the_offers() {
 }
 
 #[test]
-fn secure_only_offers_are_refused_by_name_and_best_effort_ones_are_taken() {
+fn media_is_protected_as_offered_with_a_suite_from_the_middle_of_the_list() {
+    let twilio = answered("twilio-secure");
+    let keys = twilio.media.srtp.as_ref().expect("SRTP");
+    assert_eq!(keys.suite, SrtpSuite::AesCm128HmacSha1_80);
+    assert_eq!(
+        (keys.local.as_slice(), keys.remote.as_slice()),
+        (&[0x52; 30][..], &[0; 30][..])
+    );
+    let key = "UlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJSUlJS";
+    let line = format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n");
+    assert!(twilio.sdp.contains(&line), "{}", twilio.sdp);
+    assert!(twilio.sdp.contains("m=audio 20000 RTP/SAVP 0 101\r\n"));
+    let linphone = answered("linphone-savp");
+    assert_eq!(linphone.media.srtp.unwrap().suite, SrtpSuite::AeadAes128Gcm);
+    assert!(linphone.sdp.contains("RTP/SAVPF"));
+    assert_eq!(answered("twilio").media.srtp, None);
+}
+
+#[test]
+fn a_profile_may_refuse_secure_media_or_demand_it() {
+    let off = LocalMedia {
+        security: LocalSecurity::OFF,
+        ..local()
+    };
     for name in ["twilio-secure", "linphone-savp"] {
-        let error = answer(offer(name).as_bytes(), &local()).unwrap_err();
-        assert_eq!(error, NegotiateError::SecurityRequired, "{name}");
+        let error = answer(offer(name).as_bytes(), &off).unwrap_err();
+        assert_eq!(error, NegotiateError::SecurityMismatch, "{name}");
         assert_eq!(error.status(), 488);
     }
-    let taken = answered("best-effort-srtp");
+    let taken = answer(offer("best-effort-srtp").as_bytes(), &off).unwrap();
     assert_eq!(taken.media.remote_rtp.port(), 50_124);
     assert!(taken.sdp.contains("m=audio 0 RTP/SAVP 0 8 101\r\n"));
+    let mut required = local();
+    required.security.policy = SrtpPolicy::Required;
+    let error = answer(offer("twilio").as_bytes(), &required).unwrap_err();
+    assert_eq!(error, NegotiateError::SecurityMismatch);
+    assert!(answer(offer("twilio-secure").as_bytes(), &required).is_ok());
+}
+
+#[test]
+fn where_srtp_is_demanded_our_own_offer_demands_it_and_takes_the_answer() {
+    let mut required = local();
+    required.security.policy = SrtpPolicy::Required;
+    let ours = ringbridge::sdp::negotiate::offer(&required);
+    assert!(ours.contains("RTP/SAVP 0 8 101\r\n"), "{ours}");
+    let theirs = offer("twilio-secure");
+    let agreed = accept_answer(&ours, theirs.as_bytes(), &required).unwrap();
+    assert_eq!(agreed.media.srtp.unwrap().remote, [0; 30]);
+    let error = accept_answer(&ours, offer("twilio").as_bytes(), &required).unwrap_err();
+    assert_eq!(error, NegotiateError::AnswerMismatch);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 use ringbridge::limits;
 use ringbridge::meeting::leg::PhoneCodec;
+use ringbridge::sdp::crypto::LocalSecurity;
 use ringbridge::sdp::description::{Description, DescriptionError};
 use ringbridge::sdp::negotiate::{
     LocalMedia, NegotiateError, accept_answer, answer, offer, offered_rtp_address,
@@ -20,6 +21,7 @@ fn local() -> LocalMedia {
         codecs: vec![PhoneCodec::Pcma, PhoneCodec::Pcmu],
         dtmf: true,
         rtcp_mux: false,
+        security: LocalSecurity::OFF,
     }
 }
 

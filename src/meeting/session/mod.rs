@@ -18,13 +18,13 @@ use crate::meeting::forward::Forward;
 use crate::meeting::leg::{LegEvent, LegMedia, LegRemoval};
 use crate::meeting::participant::{Joining, ParticipantKind};
 use crate::meeting::peer::{Peer, PeerSetup};
+use crate::meeting::phone::RTCP_BYTES_MAX;
 use crate::meeting::phone::{LegSeed, PhoneLeg};
 use crate::meeting::preset::CanProduce;
 use crate::meeting::signal::{ByeReason, ParticipantView, ServerMessage, Source, SourceState};
 use crate::meeting::snapshot::SessionSnapshot;
 use crate::meeting::speaker::Speaker;
 use crate::meeting::track::{SeatId, Track, TrackCodec, TrackId};
-use crate::rtp::rtcp::REPORT_BYTES_MAX;
 
 mod browser;
 mod output;
@@ -348,7 +348,7 @@ impl Session {
                 }
                 self.outputs.push_back(SessionOutput::BrowserGone { seat });
             }
-            Media::Phone(leg) => self.end_leg(seat, &leg, reason),
+            Media::Phone(mut leg) => self.end_leg(seat, &mut leg, reason),
         }
         if self.population().1 == 0 {
             self.bridge.clear();
@@ -361,7 +361,7 @@ impl Session {
         self.change(SessionChange::ParticipantLeft(view));
     }
 
-    fn end_leg(&mut self, seat: SeatId, leg: &PhoneLeg, reason: ByeReason) {
+    fn end_leg(&mut self, seat: SeatId, leg: &mut PhoneLeg, reason: ByeReason) {
         let removal = match reason {
             ByeReason::Left => None,
             ByeReason::Kicked => Some(LegRemoval::Kicked),
@@ -373,10 +373,11 @@ impl Session {
             let event = LegEvent::Removed(removal);
             self.outputs.push_back(SessionOutput::Leg { seat, event });
         }
-        let mut buffer = [0; REPORT_BYTES_MAX];
-        let (to, length) = leg.write_goodbye(&mut buffer);
-        let socket = rtcp_socket(leg);
-        self.egress.push_phone(seat, socket, to, &buffer[..length]);
+        let mut buffer = [0; RTCP_BYTES_MAX];
+        if let Some((to, length)) = leg.write_goodbye(&mut buffer) {
+            let socket = rtcp_socket(leg);
+            self.egress.push_phone(seat, socket, to, &buffer[..length]);
+        }
         let report = leg.report();
         self.outputs
             .push_back(SessionOutput::LegGone { seat, report });

@@ -360,6 +360,7 @@ fn leg_media(codec: PhoneCodec, address: SocketAddr) -> LegMedia {
         remote_rtp: address,
         remote_rtcp: SocketAddr::new(address.ip(), address.port() + 1),
         rtcp_mux: false,
+        srtp: None,
         may_send: true,
         may_receive: true,
     }

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::publish::TrackPacket;
 use super::{LegSocket, Media, Session, rtcp_socket, take_transmits};
+use crate::meeting::phone::RTCP_BYTES_MAX;
 use crate::meeting::signal::{ServerMessage, Source};
 use crate::meeting::track::SeatId;
-use crate::rtp::rtcp::{REPORT_BYTES_MAX, ntp_from_unix};
+use crate::rtp::rtcp::ntp_from_unix;
 
 /// Meters move five times a second.
 const LEVELS_EVERY_TICKS: u64 = 10;
@@ -111,7 +112,7 @@ impl Session {
 
     fn send_reports(&mut self, now: Instant, wallclock: Duration) {
         let ntp = ntp_from_unix(wallclock);
-        let mut buffer = [0; REPORT_BYTES_MAX];
+        let mut buffer = [0; RTCP_BYTES_MAX];
         for (seat, entry) in &mut self.seats {
             let Media::Phone(leg) = &mut entry.media else {
                 continue;

@@ -81,6 +81,7 @@ async fn phone(
         remote_rtp: address,
         remote_rtcp: SocketAddr::new(address.ip(), address.port().wrapping_add(1)),
         rtcp_mux: false,
+        srtp: None,
         may_send: true,
         may_receive: true,
     };
