@@ -30,6 +30,8 @@ pub struct Options {
     pub codec: &'static str,
     /// Shown to the others.
     pub name: &'static str,
+    /// Its `mediaenc`: none, or SDES-SRTP that it insists on.
+    pub srtp: bool,
 }
 
 impl Default for Options {
@@ -38,6 +40,7 @@ impl Default for Options {
             transport: Transport::Udp,
             codec: "PCMU",
             name: "Desk Phone",
+            srtp: false,
         }
     }
 }
@@ -78,8 +81,13 @@ impl Baresip {
             Transport::Tls => ("tls", server.sips()),
         };
         let card = &server.card;
+        let srtp = if options.srtp {
+            ";mediaenc=srtp-mand"
+        } else {
+            ""
+        };
         let account = format!(
-            "\"{}\" <sip:{}@{host};transport={transport}>;auth_user={};auth_pass={};regint=0;audio_codecs={}\n",
+            "\"{}\" <sip:{}@{host};transport={transport}>;auth_user={};auth_pass={};regint=0;audio_codecs={}{srtp}\n",
             options.name, card.sip_username, card.sip_username, card.sip_password, options.codec,
         );
         fs::write(folder.join("accounts"), account).expect("its account");
@@ -284,6 +292,7 @@ fn config(folder: &Path, control_port: &str) -> String {
          module_path {MODULE_FOLDER}\n\
          module g711.so\n\
          module aufile.so\n\
+         module srtp.so\n\
          module sndfile.so\n\
          module_tmp account.so\n\
          module_app menu.so\n\
