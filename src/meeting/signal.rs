@@ -4,8 +4,10 @@
 //! The browser speaks first with [`ClientMessage::Join`], then sends **one** offer, which already
 //! holds every transceiver it will ever send on (microphone, camera, screen: `replaceTrack` turns
 //! them on and off) and one data channel (label `ringbridge`), whose end is the server's prompt
-//! sign that the browser left. After that answer only the server offers, so there is no glare; an
-//! ICE restart is the one later client offer. A sender without a track is `sendonly` all the same.
+//! sign that the browser left. A sender without a track is `sendonly` all the same. After that
+//! answer only the server offers, so there is no glare; an ICE restart is the one later client
+//! offer, and while an offer of the server is unanswered it is refused with the error `glare`:
+//! roll back, answer, offer again.
 
 use std::collections::BTreeMap;
 

@@ -216,7 +216,7 @@ impl Session {
             if let Some(level) = packet.level {
                 self.speaker.heard(participant, level);
             }
-            if self.population().1 > 0 {
+            if self.phones > 0 {
                 self.bridge.handle_packet(id, packet);
             }
         }

@@ -150,6 +150,8 @@ pub struct Session {
     empty_since: Option<Instant>,
     /// In order of joining: seat numbers grow.
     seats: BTreeMap<SeatId, Seat>,
+    /// How many of them are phones.
+    phones: usize,
     tracks: BTreeMap<TrackId, Track>,
     next_track: u64,
     bridge: AudioBridge,
@@ -181,6 +183,7 @@ impl Session {
             started: false,
             empty_since: Some(now),
             seats: BTreeMap::new(),
+            phones: 0,
             tracks: BTreeMap::new(),
             next_track: 0,
             bridge,
@@ -212,9 +215,7 @@ impl Session {
 
     /// Browsers and phones.
     pub fn population(&self) -> (usize, usize) {
-        let is_phone = |seat: &&Seat| matches!(seat.media, Media::Phone(_));
-        let phones = self.seats.values().filter(is_phone).count();
-        (self.seats.len() - phones, phones)
+        (self.seats.len() - self.phones, self.phones)
     }
 
     /// Who is here.
@@ -322,6 +323,7 @@ impl Session {
             self.change(SessionChange::Started);
         }
         self.empty_since = None;
+        self.phones += usize::from(matches!(entry.media, Media::Phone(_)));
         self.seats.insert(seat, entry);
         self.change(SessionChange::ParticipantJoined(view.clone()));
         self.broadcast(
@@ -348,9 +350,12 @@ impl Session {
                 }
                 self.outputs.push_back(SessionOutput::BrowserGone { seat });
             }
-            Media::Phone(mut leg) => self.end_leg(seat, &mut leg, reason),
+            Media::Phone(mut leg) => {
+                self.phones -= 1;
+                self.end_leg(seat, &mut leg, reason);
+            }
         }
-        if self.population().1 == 0 {
+        if self.phones == 0 {
             self.bridge.clear();
         }
         if self.seats.is_empty() {

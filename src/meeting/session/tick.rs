@@ -20,7 +20,7 @@ impl Session {
     /// too. `wallclock` is the time since the Unix epoch.
     pub fn tick(&mut self, now: Instant, wallclock: Duration, skipped: u32) {
         self.ticks += 1;
-        if self.population().1 > 0 {
+        if self.phones > 0 {
             self.play_legs(now, skipped);
             self.feed_ears(now);
             self.send_voices(now);

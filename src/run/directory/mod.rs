@@ -85,6 +85,7 @@ impl Directory {
     /// A socket cannot be bound, or the operating system refuses a thread: the operator must act.
     pub fn start(config: WorkerConfig) -> Result<Self, StartError> {
         let (notices, notice_receiver) = mpsc::channel(SESSION_EVENTS_MAX);
+        let metrics = config.metrics.clone();
         let workers = thread::start_all(config, notices)?;
         let health = workers
             .iter()
@@ -92,7 +93,9 @@ impl Directory {
             .collect();
         let (asks, ask_receiver) = mpsc::channel(DIRECTORY_COMMANDS_MAX);
         let (event_sender, events) = mpsc::channel(SESSION_EVENTS_MAX);
-        tokio::spawn(DirectoryTask::new(workers, event_sender).run(ask_receiver, notice_receiver));
+        tokio::spawn(
+            DirectoryTask::new(workers, event_sender, metrics).run(ask_receiver, notice_receiver),
+        );
         Ok(Self {
             asks,
             health,

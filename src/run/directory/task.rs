@@ -17,6 +17,7 @@ use crate::net::ports::RtpSockets;
 use crate::run::clock;
 use crate::run::worker::command::{Command, Kicked, MeetingInfo, NotTaken};
 use crate::run::worker::thread::{Notice, WorkerHandle};
+use crate::telemetry::metric::media::MediaMetrics;
 
 /// What handles ask of the task.
 #[derive(Debug)]
@@ -78,15 +79,21 @@ pub(super) struct DirectoryTask {
     workers: Vec<WorkerHandle>,
     placements: HashMap<MeetingId, Placement>,
     events: mpsc::Sender<SessionEvent>,
+    metrics: MediaMetrics,
     draining: bool,
 }
 
 impl DirectoryTask {
-    pub fn new(workers: Vec<WorkerHandle>, events: mpsc::Sender<SessionEvent>) -> Self {
+    pub fn new(
+        workers: Vec<WorkerHandle>,
+        events: mpsc::Sender<SessionEvent>,
+        metrics: MediaMetrics,
+    ) -> Self {
         Self {
             workers,
             placements: HashMap::new(),
             events,
+            metrics,
             draining: false,
         }
     }
@@ -263,7 +270,9 @@ impl DirectoryTask {
             Notice::Event(event) => {
                 self.track(&event);
                 // A consumer that lags loses events, never calls.
-                let _consumer_lags = self.events.try_send(event);
+                if self.events.try_send(event).is_err() {
+                    self.metrics.events_dropped.inc();
+                }
             }
             Notice::JoinsHandled { meeting, joins } => self.settle(meeting, joins),
         }
