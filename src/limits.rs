@@ -76,6 +76,10 @@ pub const SDP_FORMATS_MAX: usize = 64;
 
 // ── rtp, audio ────────────────────────────────────────────────────────────────────────────────
 
+/// Keys waiting to be sent to one phone as telephone events: a long number. When full, another is
+/// refused to whoever asked.
+pub const DTMF_KEYS_WAITING_MAX: usize = 64;
+
 /// Packets waiting in one source's jitter buffer: 1.28 s at 20 ms. When full, the newest is
 /// discarded (`buffer_full`): the source is faster than time, or a replay.
 pub const PLAYOUT_PACKETS_MAX: usize = 64;

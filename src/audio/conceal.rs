@@ -1,23 +1,32 @@
 //! Concealment for codecs that have none of their own: the last pitch period goes on, softer and
-//! softer, until there is only comfort noise (after ITU-T G.711 Appendix I, without its delay).
+//! softer, until there is only comfort noise (after ITU-T G.711 Appendix I, without its delay, and
+//! with what drives the voice repeated instead of the voice itself).
+//!
+//! The constants were chosen by PESQ over 24 seeds of 3 % and 10 % random loss on read speech
+//! (`examples/playout.rs`): 3.53 and 2.90, where repeating the waveform itself reached 3.44 and
+//! 2.73, and nothing lost scores 3.96.
 
 use super::noise::ComfortNoise;
+use super::predict::{ORDER, Predictor};
 use super::stretch::cross_fade;
 
 /// Lowest and highest pitch looked for, in Hz.
 const PITCH_HZ: (u32, u32) = (60, 400);
 
-/// Length of history compared when looking for the pitch, in seconds.
-const WINDOW_SECONDS: f32 = 0.02;
+/// Length of history compared when looking for the pitch, in seconds. A short one finds what the
+/// voice does now; 20 ms cost 0.03 PESQ.
+const WINDOW_SECONDS: f32 = 0.010;
 
-/// Invented audio of full strength, in seconds; then it fades.
-const FULL_SECONDS: f32 = 0.015;
+/// Invented audio until only noise is left, in seconds. Fading begins at once: the longer audio is
+/// invented, the likelier it is wrong.
+const FADED_SECONDS: f32 = 0.07;
 
-/// Invented audio until only noise is left, in seconds.
-const FADED_SECONDS: f32 = 0.08;
+/// Shortest and longest overlap with the first real samples after a loss, in seconds. Longer ones
+/// smear what is real: 10 ms cost 0.02 PESQ.
+const RETURN_SECONDS: (f32, f32) = (0.002, 0.004);
 
-/// Shortest and longest overlap with the first real samples after a loss, in seconds.
-const RETURN_SECONDS: (f32, f32) = (0.004, 0.010);
+/// Longest overlap in samples, at 48 kHz.
+const RETURN_SAMPLES_MAX: usize = 192;
 
 /// Likeness below which a stretch has no pitch worth repeating tightly.
 const VOICED_LIKENESS: f32 = 0.6;
@@ -29,18 +38,16 @@ pub struct Concealer {
     lag_min: usize,
     lag_max: usize,
     window: usize,
-    /// What was heard last before the loss.
-    past: Vec<i16>,
-    /// The stretch of it that is repeated, its seam smoothed.
-    template: Vec<i16>,
-    /// One, two, then three periods are repeated (Appendix I §I.2.4): less buzz.
+    predictor: Predictor,
+    /// What drove the voice before the loss.
+    past: Vec<f32>,
     period: usize,
+    /// One, two, then three periods of it are repeated (Appendix I §I.2.4): less buzz.
     periods: usize,
+    /// Where in them.
     position: usize,
     /// Samples invented since the last real one.
     invented: usize,
-    /// Where the history ended against where the template began, faded out at the start.
-    step: f32,
 }
 
 impl Concealer {
@@ -52,19 +59,18 @@ impl Concealer {
             lag_min: (sample_rate_hz / PITCH_HZ.1) as usize,
             lag_max,
             window: (sample_rate_hz as f32 * WINDOW_SECONDS) as usize,
-            past: Vec::with_capacity(4 * lag_max),
-            template: Vec::with_capacity(3 * lag_max),
+            predictor: Predictor::default(),
+            past: Vec::with_capacity(3 * lag_max),
             period: 0,
             periods: 0,
             position: 0,
             invented: 0,
-            step: 0.0,
         }
     }
 
     /// Samples of history that [`Concealer::conceal`] makes use of.
     pub fn history_samples(&self) -> usize {
-        4 * self.lag_max
+        3 * self.lag_max + ORDER
     }
 
     /// Samples invented since the last real one.
@@ -82,15 +88,13 @@ impl Concealer {
         if self.invented == 0 {
             self.begin(history);
         }
-        let full = FULL_SECONDS * self.sample_rate_hz;
         let faded = FADED_SECONDS * self.sample_rate_hz;
-        let step_samples = (0.002 * self.sample_rate_hz).max(1.0);
         for sample in out {
-            let at = self.invented as f32;
-            let gain = (1.0 - (at - full) / (faded - full)).clamp(0.0, 1.0);
-            let step = self.step * (1.0 - at / step_samples).max(0.0);
-            let voice = f32::from(self.next_of_template()) + step;
-            let mixed = voice * gain + noise.next_sample() * (1.0 - gain);
+            let gain = (1.0 - self.invented as f32 / faded).max(0.0);
+            let mut mixed = noise.next_sample() * (1.0 - gain);
+            if gain > 0.0 {
+                mixed += self.next_of_voice() * gain;
+            }
             *sample = mixed.clamp(-32_768.0, 32_767.0) as i16;
             self.invented += 1;
         }
@@ -105,9 +109,8 @@ impl Concealer {
         let (shortest, longest) = RETURN_SECONDS;
         let lost_seconds = self.invented as f32 / self.sample_rate_hz;
         let overlap = (shortest + lost_seconds * 0.4).min(longest) * self.sample_rate_hz;
-        let overlap = (overlap as usize).min(real.len());
-        let mut invented = [0i16; 480];
-        let overlap = overlap.min(invented.len());
+        let overlap = (overlap as usize).min(real.len()).min(RETURN_SAMPLES_MAX);
+        let mut invented = [0i16; RETURN_SAMPLES_MAX];
         self.conceal(&[], noise, &mut invented[..overlap]);
         cross_fade(&mut invented[..overlap], &real[..overlap]);
         real[..overlap].copy_from_slice(&invented[..overlap]);
@@ -120,68 +123,50 @@ impl Concealer {
     }
 
     fn begin(&mut self, history: &[i16]) {
-        self.template.clear();
         self.past.clear();
         self.position = 0;
         self.periods = 1;
-        self.step = 0.0;
         let Some(period) = self.find_period(history) else {
             return;
         };
         self.period = period;
+        self.predictor.fit(history, self.sample_rate_hz);
         let end = history.len();
-        let kept = (4 * self.lag_max).min(end);
-        self.past.extend_from_slice(&history[end - kept..]);
-        self.fill_template();
-        // The template's first sample follows the one a period before the last.
-        self.step = f32::from(history[end - 1]) - f32::from(history[end - 1 - period]);
+        let kept = (3 * self.lag_max).min(end - ORDER);
+        let residuals = (end - kept..end).map(|at| self.predictor.residual(history, at));
+        self.past.extend(residuals);
     }
 
-    /// Takes the last `periods` periods and smooths the seam where they repeat: their last quarter
-    /// period runs into what came before their first sample.
-    fn fill_template(&mut self) {
-        let length = self.period * self.periods;
-        let start = self.past.len() - length;
-        self.template.clear();
-        self.template.extend_from_slice(&self.past[start..]);
-        let quarter = (self.period / 4).min(start);
-        let before = &self.past[start - quarter..start];
-        cross_fade(&mut self.template[length - quarter..], before);
-    }
-
-    fn next_of_template(&mut self) -> i16 {
-        if self.template.is_empty() {
-            return 0;
+    fn next_of_voice(&mut self) -> f32 {
+        if self.past.is_empty() {
+            return 0.0;
         }
-        if self.position >= self.template.len() {
+        if self.position >= self.period * self.periods {
             self.position = 0;
             let ten_ms = self.sample_rate_hz as usize / 100;
             let wanted = (1 + self.invented / ten_ms).min(3);
-            let enough = self.past.len() >= self.period * wanted + self.period / 4;
-            if wanted > self.periods && enough {
-                self.periods = wanted;
-                self.fill_template();
+            if self.past.len() >= self.period * wanted {
+                self.periods = self.periods.max(wanted);
             }
         }
-        let sample = self.template[self.position];
+        let start = self.past.len() - self.period * self.periods;
+        let drive = self.past[start + self.position];
         self.position += 1;
-        sample
+        self.predictor.next_sample(drive)
     }
 
     /// The lag at which the end of `history` looks most like itself.
     fn find_period(&self, history: &[i16]) -> Option<usize> {
         let end = history.len();
-        if end < self.window + self.lag_max + 1 {
+        if end < self.window + self.lag_max + ORDER {
             return None;
         }
         let recent = &history[end - self.window..];
         let best = |lag_min: usize| {
             (lag_min..=self.lag_max)
                 .map(|lag| {
-                    (
-                        lag,
-                        likeness(recent, &history[end - self.window - lag..end - lag]),
-                    )
+                    let before = &history[end - self.window - lag..end - lag];
+                    (lag, likeness(recent, before))
                 })
                 .max_by(|left, right| left.1.total_cmp(&right.1))
         };

@@ -13,6 +13,8 @@ pub mod mix;
 pub mod noise;
 pub mod opus;
 pub mod playout;
+pub mod predict;
+pub mod quality;
 pub mod resample;
 pub mod stretch;
 pub mod tone;

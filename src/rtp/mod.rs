@@ -6,6 +6,7 @@
 
 pub mod discard;
 pub mod dtmf;
+pub mod dtmf_sender;
 pub mod egress;
 pub mod latch;
 pub mod packet;

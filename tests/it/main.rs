@@ -4,6 +4,7 @@ mod allocations;
 mod audio_playout;
 mod audio_sim;
 mod audio_steady;
+mod audio_upsets;
 mod call_machine;
 mod sdp_golden;
 mod sdp_negotiate;
