@@ -15,5 +15,6 @@ mod moderation;
 mod phone_calls;
 mod probe;
 mod rest_api;
+mod secrets;
 mod sip_signalling;
 mod sound_quality;
