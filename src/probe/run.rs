@@ -214,7 +214,7 @@ async fn press(
     media.press(KEY, Duration::from_millis(120)).await;
     let heard = |room: &super::browser::Room| {
         let keys = room.keys();
-        keys.iter().any(|k| *k == (phone.id, KEY)).then_some(())
+        keys.contains(&(phone.id, KEY)).then_some(())
     };
     let came = browser.room().wait_until(wait, heard).await.is_some();
     report.dtmf = Some(came);
