@@ -11,7 +11,7 @@ use super::fleet::Fleet;
 use super::registry::{Between, Reading};
 use super::server::Server;
 use super::speech::Speech;
-use super::{ServerArgs, process};
+use super::{ServerArgs, calibrate, process};
 
 const LATENESS: &str = "ringbridge_media_tick_lateness_seconds";
 const SKIPPED: &str = "ringbridge_media_ticks_skipped_total";
@@ -45,6 +45,7 @@ struct Row {
 }
 
 pub async fn run(args: &CapacityArgs) -> Result<(), Box<dyn Error>> {
+    calibrate::print(&args.server);
     let server = Server::start(&args.server).await?;
     let speech = Arc::new(Speech::make()?);
     let engine = Engine::start(speech);
@@ -89,6 +90,7 @@ pub async fn run(args: &CapacityArgs) -> Result<(), Box<dyn Error>> {
         "goals: >= 200 calls per core with p99 tick lateness < 5 ms, <= 150 KiB per call; peers \
          measured elsewhere: Janus 72, Asterisk 72 calls per core"
     );
+    calibrate::print(&args.server);
     fleet.end().await;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! it starts on a core of its own. Prints plain tables with the figures as they are, beside the
 //! goals; run it by `scripts/bench`.
 
+mod calibrate;
 mod capacity;
 mod engine;
 mod fleet;
@@ -36,6 +37,9 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Transit of sound, with and without background calls.
     Latency(latency::LatencyArgs),
+    /// What one frame of Opus costs on this core now: the yardstick for all else.
+    #[command(hide = true)]
+    Calibrate,
 }
 
 /// The server under test.
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
             Command::Capacity(args) => capacity::run(args).await,
             Command::Setup(args) => setup::run(args).await,
             Command::Latency(args) => latency::run(args).await,
+            Command::Calibrate => calibrate::run(),
         }
     });
     match done {

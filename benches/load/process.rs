@@ -17,8 +17,8 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// Share of a core that all other processes took is not ours to give: time the kernel ran anything
-/// on `core`, for seeing whether neighbours disturbed a run.
+/// Time in which `core` ran anything at all: what goes beyond the server's own time are
+/// neighbours, and a run they disturbed should be repeated.
 pub fn core_busy(core: usize) -> Duration {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let name = format!("cpu{core}");
