@@ -263,6 +263,9 @@ pub const HTTP_SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 pub const SIGNAL_SOCKETS_MAX: usize = 8_192;
 /// One signalling message. An offer with many m-lines has some 20 KiB.
 pub const SIGNAL_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Read at a time from a signalling WebSocket, and held for its whole life: the library's own 128
+/// KiB were a quarter of what a bridged call costs in memory (scripts/bench capacity).
+pub const SIGNAL_READ_BYTES: usize = 4 * 1024;
 /// From the WebSocket's opening to its `join`.
 pub const SIGNAL_JOIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// Messages a browser may send in a burst; then [`SIGNAL_MESSAGES_PER_SECOND`]. Beyond, it is

@@ -90,8 +90,8 @@ pub async fn run(args: &CapacityArgs) -> Result<(), Box<dyn Error>> {
         "goals: >= 200 calls per core with p99 tick lateness < 5 ms, <= 150 KiB per call; peers \
          measured elsewhere: Janus 72, Asterisk 72 calls per core"
     );
-    calibrate::print(&args.server);
     fleet.end().await;
+    calibrate::print(&args.server);
     Ok(())
 }
 

@@ -13,21 +13,17 @@ use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
 use super::state::ApiState;
-use crate::limits::{SIGNAL_JOIN_TIME_MAX, SIGNAL_MESSAGE_BYTES_MAX};
+use crate::limits::{SIGNAL_JOIN_TIME_MAX, SIGNAL_MESSAGE_BYTES_MAX, SIGNAL_READ_BYTES};
 use crate::meeting::signal::{ByeReason, ClientMessage, ServerMessage};
 use crate::run::directory::BrowserSeat;
 use wire::{Broken, Heard, Wire};
-
-/// Of one connection; longer messages are read in pieces.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 pub(super) async fn open(State(state): State<ApiState>, upgrade: WebSocketUpgrade) -> Response {
     let Ok(permit) = state.signal_sockets().try_acquire_owned() else {
         return ApiError::busy().into_response();
     };
     upgrade
-        // The default, 128 KiB, would be most of the memory of a call.
-        .read_buffer_size(READ_BUFFER_BYTES)
+        .read_buffer_size(SIGNAL_READ_BYTES)
         .max_message_size(SIGNAL_MESSAGE_BYTES_MAX)
         .max_frame_size(SIGNAL_MESSAGE_BYTES_MAX)
         .on_upgrade(async move |socket| {
