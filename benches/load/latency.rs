@@ -14,11 +14,11 @@ use ringbridge::probe::phone::media::Spoken;
 use ringbridge::probe::report::Delay;
 use ringbridge::probe::sound::Voice;
 
-use super::ServerArgs;
 use super::engine::Engine;
 use super::fleet::Fleet;
 use super::server::Server;
 use super::speech::Speech;
+use super::{ServerArgs, calibrate};
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -36,6 +36,7 @@ pub struct LatencyArgs {
 }
 
 pub async fn run(args: &LatencyArgs) -> Result<(), Box<dyn Error>> {
+    calibrate::print(&args.server);
     let server = Server::start(&args.server).await?;
     let engine = Engine::start(Arc::new(Speech::make()?));
     let mut fleet = Fleet::new(server.rest()?, server.card.clone(), engine.orders());
