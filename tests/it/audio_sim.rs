@@ -291,7 +291,7 @@ impl Sender {
         }
         let talks = call
             .turns_ms
-            .is_none_or(|turn| elapsed_ms / u64::from(turn) % 2 == 0);
+            .is_none_or(|turn| (elapsed_ms / u64::from(turn)).is_multiple_of(2));
         if !talks {
             self.silent_before = true;
             return;

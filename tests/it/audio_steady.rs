@@ -120,7 +120,7 @@ impl Bridge {
         bus.mix_minus(&from_browser, &mut self.limiters[1], &mut heard);
         self.to_browser.encode(&heard, &mut packet);
         self.dtmf.handle_timeout(now);
-        if tick % 250 == 0 {
+        if tick.is_multiple_of(250) {
             let mut report = [0u8; REPORT_BYTES_MAX];
             let egress = &self.to_phone;
             self.rtcp
