@@ -31,7 +31,8 @@ WORKDIR /data
 VOLUME /data
 ENV RINGBRIDGE_DATA=/data
 
-# SIP, plain and TLS; join page and API, plain and TLS; metrics (bound to loopback unless told otherwise).
+# SIP, plain and TLS; join page and API, plain and TLS; metrics (bound to loopback unless told
+# otherwise).
 EXPOSE 5060/udp 5060/tcp 5061/tcp 8080/tcp 8443/tcp 9090/tcp
 # Towards browsers, one port a worker; phones' RTP, two ports a call.
 EXPOSE 7882-7897/udp 10000-19999/udp
