@@ -25,10 +25,6 @@ const LONG_FILES: &[(&str, &str)] = &[
         "call/machine.rs",
         "a call's life in one state table: divided, an arrow would be missed",
     ),
-    (
-        "run/call_task.rs",
-        "a few lines over: to be divided when trunks that dial out come",
-    ),
 ];
 
 /// The core: pure machines over time and bytes.

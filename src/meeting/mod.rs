@@ -15,3 +15,4 @@ pub mod signal;
 pub mod snapshot;
 pub mod speaker;
 pub mod track;
+pub mod voice;

@@ -3,16 +3,15 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use crate::audio::frame::{FRAME_8K_SAMPLES, Frame8k};
 use crate::audio::g711::Law;
 use crate::audio::level::{SILENCE_DBOV, level_dbov};
 use crate::audio::mix::Limiter;
-use crate::audio::opus::{Encoded, Encoder, EncoderSettings, PACKET_BYTES_MAX};
+use crate::audio::opus::EncoderSettings;
 use crate::audio::playout::{Played, Playout, PlayoutCodec, PlayoutConfig};
 use crate::limits::LEG_SILENCE_MAX;
 use crate::meeting::leg::{LegEvent, LegMedia, LegReport, PhoneCodec};
+use crate::meeting::voice::{VoicePacket, VoiceTrack};
 use crate::rtp::discard::Discard;
 use crate::rtp::dtmf::{DtmfEvent, DtmfReceiver, Key};
 use crate::rtp::egress::EgressStream;
@@ -31,13 +30,6 @@ const IDLE_LEVEL_DBOV: u8 = 70;
 /// Ticks of that before a phone's voice is no longer encoded. libopus could decide by itself (DTX),
 /// but it takes a steady tone for silence.
 const IDLE_AFTER_TICKS: u32 = 25;
-
-/// A silent Opus stream still sends one packet this often (RFC 7587 §3.1.3: 400 ms), so that
-/// browsers know it for silence and not for loss.
-const IDLE_PACKET_TICKS: u32 = 20;
-
-/// Opus timestamp units of a tick.
-const OPUS_TICK_UNITS: u32 = 960;
 
 /// RTCP interval (RFC 3550 §6.2: 5 s for small sessions).
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
@@ -59,19 +51,6 @@ pub struct LegSeed {
     pub timestamp: u32,
     /// Of the phone's voice towards browsers.
     pub track_ssrc: u32,
-}
-
-/// One Opus packet of the phone's voice.
-#[derive(Debug, Clone)]
-pub struct VoicePacket {
-    /// RTP sequence number of the phone's track.
-    pub sequence: u16,
-    /// RTP timestamp, 48 kHz.
-    pub timestamp: u32,
-    /// First after silence.
-    pub marker: bool,
-    /// Opus.
-    pub payload: Bytes,
 }
 
 /// See the module.
@@ -100,14 +79,7 @@ pub struct PhoneLeg {
     silent_ticks: u32,
     /// The mix for this leg when it hears something of its own.
     pub(super) limiter: Limiter,
-    encoder: Option<Encoder>,
-    encoder_settings: EncoderSettings,
-    track_ssrc: u32,
-    opus_sequence: u16,
-    opus_timestamp: u32,
-    opus_toc: u8,
-    opus_talking: bool,
-    opus_idle_ticks: u32,
+    track: VoiceTrack,
 }
 
 impl PhoneLeg {
@@ -147,14 +119,12 @@ impl PhoneLeg {
             level: SILENCE_DBOV,
             silent_ticks: IDLE_AFTER_TICKS,
             limiter: Limiter::new(),
-            encoder: None,
-            encoder_settings,
-            track_ssrc: seed.track_ssrc,
-            opus_sequence: seed.sequence,
-            opus_timestamp: seed.timestamp,
-            opus_toc: 0,
-            opus_talking: false,
-            opus_idle_ticks: 0,
+            track: VoiceTrack::new(
+                encoder_settings,
+                seed.track_ssrc,
+                seed.sequence,
+                seed.timestamp,
+            ),
             media,
         }
     }
@@ -166,7 +136,7 @@ impl PhoneLeg {
 
     /// SSRC under which its voice goes to browsers, before rewriting.
     pub fn track_ssrc(&self) -> u32 {
-        self.track_ssrc
+        self.track.ssrc()
     }
 
     /// The phone has put us on hold.
@@ -345,66 +315,9 @@ impl PhoneLeg {
     /// The voice as an Opus packet for browsers, if there is one this tick; `listened` is false
     /// when no browser would get it. Time passes either way.
     pub fn encode_voice(&mut self, listened: bool) -> Option<VoicePacket> {
-        let timestamp = self.opus_timestamp;
-        self.opus_timestamp = timestamp.wrapping_add(OPUS_TICK_UNITS);
-        if !listened {
-            self.opus_talking = false;
-            self.opus_idle_ticks = 0;
-            return None;
-        }
-        if self.silent_ticks < IDLE_AFTER_TICKS
-            && let Some(payload) = self.encode_frame()
-        {
-            let marker = !self.opus_talking;
-            self.opus_talking = true;
-            self.opus_idle_ticks = 0;
-            return Some(self.voice_packet(timestamp, marker, payload));
-        }
-        self.idle_packet(timestamp)
-    }
-
-    fn encode_frame(&mut self) -> Option<Bytes> {
-        if self.encoder.is_none() {
-            self.encoder = Encoder::new(self.encoder_settings).ok();
-        }
-        let mut packet = [0u8; PACKET_BYTES_MAX];
-        match self.encoder.as_mut()?.encode(&self.voice, &mut packet) {
-            Encoded::Packet(length) => {
-                self.opus_toc = packet[0];
-                Some(Bytes::copy_from_slice(&packet[..length]))
-            }
-            Encoded::Silence => None,
-        }
-    }
-
-    /// A packet of one octet, the table of contents with no frame behind it, is how Opus says
-    /// "silence goes on" (RFC 6716 §3.2.1): once when the voice ends, then every 400 ms.
-    fn idle_packet(&mut self, timestamp: u32) -> Option<VoicePacket> {
-        let first = self.opus_talking;
-        self.opus_talking = false;
-        if first {
-            self.opus_idle_ticks = 0;
-        } else {
-            self.opus_idle_ticks += 1;
-        }
-        let due = first || self.opus_idle_ticks >= IDLE_PACKET_TICKS;
-        if !due || self.opus_toc == 0 {
-            return None;
-        }
-        self.opus_idle_ticks = 0;
-        let toc = self.opus_toc & !0b11;
-        Some(self.voice_packet(timestamp, false, Bytes::copy_from_slice(&[toc])))
-    }
-
-    fn voice_packet(&mut self, timestamp: u32, marker: bool, payload: Bytes) -> VoicePacket {
-        let sequence = self.opus_sequence;
-        self.opus_sequence = sequence.wrapping_add(1);
-        VoicePacket {
-            sequence,
-            timestamp,
-            marker,
-            payload,
-        }
+        let silent = self.silent_ticks >= IDLE_AFTER_TICKS;
+        let voice = (!silent).then_some(&self.voice);
+        self.track.next_packet(voice, listened)
     }
 
     /// Takes 20 ms of G.711 for the phone's ear and, when a packet of its `ptime` is full, writes
@@ -437,8 +350,7 @@ impl PhoneLeg {
     pub fn skip_ticks(&mut self, ticks: u32) {
         let packets = ticks * FRAME_8K_SAMPLES as u32 / units_per_packet(&self.media);
         self.egress.skip_ticks(packets);
-        let units = OPUS_TICK_UNITS.wrapping_mul(ticks);
-        self.opus_timestamp = self.opus_timestamp.wrapping_add(units);
+        self.track.skip_ticks(ticks);
     }
 
     /// Writes the RTCP report that is due, if one is.

@@ -3,39 +3,30 @@
 //! the dialog are heard meanwhile, so that a CANCEL never waits for a slow worker.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use rand::RngCore;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-use crate::call::caller::Caller;
 use crate::call::end::{EndReason, Refusal};
-use crate::call::machine::{
-    Call, CallProfile, CallStart, FoundMeeting, LocalEndpoint, Output, State,
-};
+use crate::call::machine::{Call, FoundMeeting, LocalEndpoint, Output, State};
 use crate::call::record::CallRecord;
-use crate::config::profile::{DtmfForm, Peer};
-use crate::config::{Config, Profile};
-use crate::id::{CallId, CredentialId, MeetingId, ParticipantId, SessionId};
+use crate::config::Config;
+use crate::id::{MeetingId, SessionId};
 use crate::meeting::leg::{LegEvent, LegReport};
 use crate::net::advertise::{Advertise, routed_source};
 use crate::net::ports::{PortPool, RtpSockets};
-use crate::rtp::srtp::KEYING_BYTES_MAX;
+use crate::run::call_start::{PeerFacts, look_up, start_of};
 use crate::run::calls::{CallSeat, Calls, LiveCall};
 use crate::run::clock;
 use crate::run::directory::{Directory, JoinRefusal, MeetingInfo, PhoneSeat};
 use crate::run::sip_task::{SipCommand, SipHandle};
-use crate::sip::auth::CredentialSource;
 use crate::sip::endpoint::{
     DialogId, Event, Info, Invite, OfferMethod, Refusal as SipRefusal, TerminationCause,
 };
 use crate::store::Store;
 use crate::store::credential::CredentialGrant;
-use crate::store::meeting::MeetingStatus;
-use crate::store::preset::PRESET_PHONE;
 use crate::telemetry::metric::sip::SipMetrics;
 use crate::telemetry::sip_event::{CallEnded, CallTurnedAway};
 
@@ -99,16 +90,6 @@ pub async fn run(context: Arc<CallContext>, invite: Box<Invite>, events: mpsc::R
     };
     task.run(events, hang_ups).await;
     context.metrics.calls.dec();
-}
-
-/// What a call task needs to know of its peer.
-struct PeerFacts {
-    /// Where SIP comes from.
-    source: IpAddr,
-    /// DTMF by INFO counts.
-    info_dtmf: bool,
-    /// `X-Ringbridge-…` headers go on final responses.
-    report_headers: bool,
 }
 
 /// The one question under way.
@@ -365,98 +346,6 @@ async fn keep(context: &CallContext, record: CallRecord) {
     if let Err(error) = context.store.record_call(record).await {
         warn!(%error, "A call record could not be stored");
     }
-}
-
-/// Everything a call is made of, from its INVITE; `None` if its credentials are gone.
-fn start_of(
-    context: &CallContext,
-    invite: Invite,
-) -> Option<((CallStart, PeerFacts), Arc<CredentialGrant>)> {
-    let source = invite.flow.remote.ip();
-    let book = context.store.credentials();
-    // A trunk known by its address acts as the credentials its profile names.
-    let credential: CredentialId = match (invite.credential, &invite.trunk) {
-        (Some(credential), _) => credential,
-        (None, Some(username)) => book.credential(username)?.id,
-        (None, None) => return None,
-    };
-    let grant = book.grant(credential)?;
-    let profile: &Profile = context.config.profiles.choose(&Peer {
-        source,
-        user_agent: invite.user_agent.as_deref(),
-        username: invite.username.as_deref().or(invite.trunk.as_deref()),
-    });
-    let user = invite.request_uri.user().unwrap_or_default();
-    let start = CallStart {
-        id: CallId::from_random(rand::random()),
-        participant: ParticipantId::from_random(rand::random()),
-        sdp_session_id: rand::random::<u64>() >> 1,
-        srtp_keying: fresh_keying(),
-        started_at_unix_ns: clock::unix_ns(),
-        dialled: profile.dialled_meeting(user, &invite.headers),
-        caller: Caller {
-            display_name: invite.caller.display_name,
-            user: invite.caller.user,
-            private: invite.caller.privacy,
-        },
-        call_id_header: invite.call_id,
-        credential: invite.credential,
-        organization: grant.organization,
-        attributes: profile.attributes(&invite.headers),
-        offer: invite.offer,
-        profile: CallProfile {
-            name: profile.name.clone(),
-            codecs: profile.codecs.clone(),
-            dtmf_events: profile.accepts(DtmfForm::Rfc4733),
-            srtp: profile.srtp,
-        },
-    };
-    let peer = PeerFacts {
-        source,
-        info_dtmf: profile.accepts(DtmfForm::Info),
-        report_headers: profile.quirks.report_headers,
-    };
-    Some(((start, peer), grant))
-}
-
-/// Octets nobody can guess.
-fn fresh_keying() -> [u8; KEYING_BYTES_MAX] {
-    let mut keying = [0; KEYING_BYTES_MAX];
-    rand::rng().fill_bytes(&mut keying);
-    keying
-}
-
-async fn look_up(
-    store: &Store,
-    grant: &CredentialGrant,
-    id: MeetingId,
-) -> Result<(FoundMeeting, MeetingInfo), Refusal> {
-    let meeting = match store.meeting(id).await {
-        Ok(Some(meeting)) if grant.opens(meeting.organization, id) => meeting,
-        // A meeting of others looks exactly like none.
-        Ok(_) => return Err(Refusal::UnknownMeeting),
-        Err(error) => {
-            warn!(%error, "A meeting could not be looked up");
-            return Err(Refusal::Unavailable);
-        }
-    };
-    if meeting.status == MeetingStatus::Inactive {
-        return Err(Refusal::MeetingInactive);
-    }
-    let preset = match store.preset(meeting.organization, PRESET_PHONE).await {
-        Ok(Some(preset)) => preset,
-        Ok(None) => return Err(Refusal::PresetForbidsPhone),
-        Err(error) => {
-            warn!(%error, "A preset could not be looked up");
-            return Err(Refusal::Unavailable);
-        }
-    };
-    let info = MeetingInfo {
-        id,
-        organization: meeting.organization,
-        title: meeting.title,
-    };
-    Ok((FoundMeeting { id, preset }, info))
 }
 
 async fn next_answer(question: &mut Option<Question>) -> Answer {

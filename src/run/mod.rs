@@ -5,6 +5,7 @@ pub mod directory;
 pub mod history;
 pub mod worker;
 
+mod call_start;
 pub mod call_task;
 pub mod calls;
 pub mod shutdown;

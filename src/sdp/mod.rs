@@ -1,7 +1,7 @@
 //! SDP (RFC 8866) and offer/answer (RFC 3264) for phone legs, as pure functions.
 //!
-//! [`description`] reads what peers write, with all its liberties; [`crypto`] their SRTP keys, [`negotiate`] is
-//! offer/answer.
+//! [`description`] reads what peers write, with all its liberties; [`crypto`] reads and writes SRTP
+//! keys; [`negotiate`] is offer/answer.
 
 pub mod crypto;
 pub mod description;
