@@ -30,6 +30,7 @@ use crate::run::sip_task::{OnInvite, SipCommand, SipHandle, SipTask};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
 use crate::sip::flow::Flow;
 use crate::store::{CredentialBook, DEFAULT_REALM, OpenError, Store, StoreClock, StoreOptions};
+use crate::telemetry::event::ConfigNoted;
 use crate::telemetry::metric::Metrics;
 
 /// Why the server could not start; each names what the operator must change.
@@ -135,6 +136,11 @@ impl App {
         };
         let store = Store::open(&config.data_dir, options)?;
         let advertise = Advertise::new(config.public_addresses.clone());
+        if !advertise.reaches_others(config.media_address) {
+            let note = "no address found that others could send media to (no default route): give \
+                        --public-address";
+            ConfigNoted { note }.emit();
+        }
         let mut listeners = SipListeners::bind(config.sip)
             .await
             .map_err(listen("sip", config.sip))?;

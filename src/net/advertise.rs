@@ -38,6 +38,16 @@ impl Advertise {
             .unwrap_or(routed)
     }
 
+    /// Whether a listener bound to `bound` has an address that others could be told. A machine
+    /// without a route outward has none until the operator names one.
+    pub fn reaches_others(&self, bound: IpAddr) -> bool {
+        bound.is_loopback()
+            || self
+                .candidates(bound)
+                .iter()
+                .any(|address| !address.is_loopback())
+    }
+
     /// Every address a browser may try: the configured ones, else the routed ones of a listener on
     /// all addresses, or the one it is bound to; and loopback when it is heard there, so that the
     /// first call works on the machine itself. An IPv4 listener has no IPv6 addresses.
@@ -169,6 +179,18 @@ mod tests {
         assert_eq!(
             advertise.toward(ip("::ffff:198.51.100.9"), ip("::ffff:10.0.0.4")),
             ip("203.0.113.5")
+        );
+    }
+
+    #[test]
+    fn a_server_for_others_needs_an_address_that_is_not_loopback() {
+        let named = Advertise::new(vec![ip("203.0.113.5")]);
+        assert!(named.reaches_others(ip("0.0.0.0")));
+        let wrong = Advertise::new(vec![ip("127.0.0.1")]);
+        assert!(!wrong.reaches_others(ip("0.0.0.0")));
+        assert!(
+            wrong.reaches_others(ip("127.0.0.1")),
+            "a server for this machine only"
         );
     }
 
