@@ -3,7 +3,7 @@
 //! with what drives the voice repeated instead of the voice itself).
 //!
 //! The constants were chosen by PESQ over 24 seeds of 3 % and 10 % random loss on read speech
-//! (`examples/playout.rs`): 3.53 and 2.90, where repeating the waveform itself reached 3.44 and
+//! (`benches/playout.rs`): 3.53 and 2.90, where repeating the waveform itself reached 3.44 and
 //! 2.73, and nothing lost scores 3.96.
 
 use super::noise::ComfortNoise;

@@ -24,8 +24,8 @@ pub const G711: CodecImpairment = CodecImpairment {
     robustness: 25.1,
 };
 
-/// Opus at narrowband voice rates. G.113 lists no values: ours, set so that 3 % loss costs as much
-/// as `examples/playout.rs` measures by PESQ.
+/// Opus at narrowband voice rates. G.113 lists no values; these are assumed and not yet fitted to
+/// measurements.
 pub const OPUS: CodecImpairment = CodecImpairment {
     base: 2.0,
     robustness: 30.0,

@@ -1,5 +1,5 @@
 //! Puts a recording through a phone's path without a network: G.711 packets, random loss, the
-//! jitter buffer. `cargo run --example playout -- IN.wav OUT.wav LOSS_PERCENT SEED [opus]`, 8 kHz
+//! jitter buffer. `cargo bench --bench playout -- IN.wav OUT.wav LOSS_PERCENT SEED [opus]`, 8 kHz
 //! mono WAVs; compare with PESQ.
 
 use std::time::{Duration, Instant};
@@ -10,7 +10,11 @@ use ringbridge::audio::playout::{Playout, PlayoutCodec, PlayoutConfig};
 use ringbridge::rtp::packet::Packet;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo bench` adds a flag of its own.
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
     let [input, output, loss, seed, rest @ ..] = arguments.as_slice() else {
         return Err("usage: playout IN.wav OUT.wav LOSS_PERCENT SEED [opus]".into());
     };
