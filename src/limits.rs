@@ -127,6 +127,25 @@ pub const PEER_DESCRIPTION_BYTES_MAX: usize = 512 * 1024;
 /// the offer is refused.
 pub const PEER_FIRST_OFFER_SECTIONS_MAX: usize = 16;
 
+/// Packets kept of each video stream sent to a browser, to be sent again when it asks: 2 s of 2.5
+/// Mbit/s, some 32 KiB beside the payloads, which all receivers share. Older ones are forgotten; a
+/// power of two, so that the wrap of sequence numbers keeps places.
+pub const RESEND_PACKETS_KEPT_MAX: usize = 512;
+
+/// A packet older than this is not sent again: the frame it belonged to is no longer waited for.
+pub const RESEND_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// How often one packet is sent again; what is lost so many times needs a keyframe.
+pub const RESEND_TIMES_MAX: u8 = 8;
+
+/// Packets of one stream sent again at once, and per second after that: a third of the fastest
+/// stream. Beyond, requests are not answered, so a browser cannot make us a cannon.
+pub const RESEND_BURST_PACKETS_MAX: u32 = 150;
+/// See [`RESEND_BURST_PACKETS_MAX`].
+pub const RESEND_PACKETS_PER_SECOND: u32 = 150;
+
+const _: () = assert!(RESEND_PACKETS_KEPT_MAX.is_power_of_two());
+
 // ── config, telemetry, store ──────────────────────────────────────────────────────────────────
 
 /// Attributes a call's headers may give its participant. More are ignored: they are copied to every

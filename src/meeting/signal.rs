@@ -53,6 +53,24 @@ pub enum ClientMessage {
     Leave,
     /// Keep-alive; answered with `pong`.
     Ping,
+    /// The one offer of a WHIP publisher or a WHEP player. It came over HTTP: never on the
+    /// WebSocket.
+    #[serde(skip)]
+    OneShot {
+        /// Session description.
+        sdp: String,
+        /// Which of the two.
+        role: OneShotRole,
+    },
+}
+
+/// What a client is here for that can be offered nothing after its first offer was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneShotRole {
+    /// Sends (WHIP, RFC 9725).
+    Publisher,
+    /// Receives (WHEP, draft-ietf-wish-whep).
+    Player,
 }
 
 /// What a browser may publish.

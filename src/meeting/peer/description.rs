@@ -16,6 +16,48 @@ pub(super) struct Section {
     pub codecs: Vec<(u8, TrackCodec)>,
     /// Id of the RFC 6464 extension.
     pub audio_level_id: Option<u8>,
+    /// The sender's streams are named, by SSRC or by RID.
+    pub names_streams: bool,
+    /// Simulcast layers sent here (RFC 8853): their RIDs in the order of `a=rid`.
+    pub rids: Vec<String>,
+    /// `a=sendonly`, `a=recvonly`, …
+    pub direction: Direction,
+}
+
+/// Which way an m-line goes, as its describer sees it (RFC 8866 §6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Direction {
+    /// Both ways; also when nothing is said.
+    #[default]
+    SendRecv,
+    /// From the describer.
+    SendOnly,
+    /// To the describer.
+    RecvOnly,
+    /// Neither.
+    Inactive,
+}
+
+impl Direction {
+    /// The describer sends.
+    pub fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// The describer receives.
+    pub fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    fn named(line: &str) -> Option<Self> {
+        match line.trim_end() {
+            "a=sendrecv" => Some(Self::SendRecv),
+            "a=sendonly" => Some(Self::SendOnly),
+            "a=recvonly" => Some(Self::RecvOnly),
+            "a=inactive" => Some(Self::Inactive),
+            _ => None,
+        }
+    }
 }
 
 /// A session description as far as we look into it.
@@ -45,8 +87,16 @@ impl Description {
                     },
                     codecs: Vec::new(),
                     audio_level_id: None,
+                    names_streams: false,
+                    rids: Vec::new(),
+                    direction: Direction::default(),
                 });
                 continue;
+            }
+            if let (Some(said), Some(section)) =
+                (Direction::named(line), description.sections.last_mut())
+            {
+                section.direction = said;
             }
             let Some((name, value)) = line.strip_prefix("a=").and_then(|a| a.split_once(':'))
             else {
@@ -62,6 +112,14 @@ impl Description {
                 "mid" => section.mid = value.trim().to_owned(),
                 "rtpmap" => maps.extend(numbered(value)),
                 "fmtp" => formats.extend(numbered(value)),
+                "ssrc" => section.names_streams = true,
+                "rid" => {
+                    let mut words = value.split_ascii_whitespace();
+                    if let (Some(rid), Some("send")) = (words.next(), words.next()) {
+                        section.rids.push(rid.to_owned());
+                        section.names_streams = true;
+                    }
+                }
                 "extmap" => {
                     let mut words = value.split_ascii_whitespace();
                     let id = words.next().and_then(|id| id.split('/').next());
@@ -125,14 +183,52 @@ fn codec_named(map: &str, format: &str) -> Option<TrackCodec> {
         .then_some(TrackCodec::H264)
 }
 
-/// Without the peer's candidates: as the lite agent we answer checks and send none, so its
-/// addresses are learnt from its checks, and a description full of candidates costs us nothing.
-pub(super) fn without_candidates(sdp: &str) -> String {
+/// A browser's description without its candidates, and without the names of streams in the m-lines
+/// of `known`, which have named theirs before.
+///
+/// As the lite agent we answer checks and send none, so its addresses are learnt from its checks,
+/// and a description full of candidates costs us nothing.
+///
+/// `rtc` 0.21.1 makes such an m-line's receiver anew each time its streams are named: the streams
+/// are bound again, what NACK has seen of them is forgotten, and simulcast layers are lost for
+/// good, for a browser names them in the packets only until the first report about them.
+pub(super) fn without_known_streams(sdp: &str, known: &[String]) -> String {
+    let read = Description::read(sdp);
+    let mut sections = read.sections.iter();
     let mut out = String::with_capacity(sdp.len());
+    let mut is_known = false;
     for line in sdp.lines().filter(|line| !is_candidate(line)) {
-        push_line(&mut out, line);
+        if line.starts_with("m=") {
+            is_known = sections
+                .next()
+                .is_some_and(|section| known.contains(&section.mid));
+        }
+        if !(is_known && names_stream(line)) {
+            push_line(&mut out, line);
+        }
     }
     out
+}
+
+/// With what goes both ways going only one, as its describer sees it.
+pub(super) fn directed(sdp: &str, direction: Direction) -> String {
+    let only = match direction {
+        Direction::SendOnly => "a=sendonly",
+        Direction::RecvOnly => "a=recvonly",
+        Direction::SendRecv | Direction::Inactive => return sdp.to_owned(),
+    };
+    let mut out = String::with_capacity(sdp.len());
+    for line in sdp.lines() {
+        let both = Direction::named(line) == Some(Direction::SendRecv);
+        push_line(&mut out, if both { only } else { line });
+    }
+    out
+}
+
+fn names_stream(line: &str) -> bool {
+    ["ssrc:", "ssrc-group:", "msid:", "rid:", "simulcast:"]
+        .iter()
+        .any(|name| line.strip_prefix("a=").is_some_and(|a| a.starts_with(name)))
 }
 
 /// With our candidates, and only ours, in the first m-line (the one that stands for the bundle).
@@ -215,7 +311,27 @@ mod tests {
                 < first_video
         );
         assert!(sdp.find("a=end-of-candidates").unwrap() < first_video);
-        assert!(!without_candidates(OFFER).contains("10.0.0.1"));
+        assert!(!without_known_streams(OFFER, &[]).contains("10.0.0.1"));
+    }
+
+    #[test]
+    fn streams_are_named_once_per_section() {
+        let named = "a=msid:- camera\r\na=ssrc:5 cname:x\r\na=rid:h send\r\na=rid:f recv\r\n\
+            a=simulcast:send h\r\na=sendonly\r\n";
+        let sdp = OFFER.replace("a=mid:0\r\n", "a=mid:0\r\na=ssrc:4 cname:x\r\n");
+        let sdp = sdp.replace("a=mid:1\r\n", &format!("{named}a=mid:1\r\n"));
+        let read = Description::read(&sdp);
+        assert_eq!(read.section("1").unwrap().rids, ["h"]);
+        assert_eq!(read.section("1").unwrap().direction, Direction::SendOnly);
+        let names: Vec<bool> = read.sections.iter().map(|s| s.names_streams).collect();
+        assert_eq!(names, [true, true, false]);
+        assert!(without_known_streams(&sdp, &[]).contains("a=ssrc:4 "));
+        let later = without_known_streams(&sdp, &["1".to_owned()]);
+        assert!(later.contains("a=ssrc:4 "), "not of this section");
+        assert!(later.contains("a=sendonly\r\n"));
+        for name in ["a=ssrc:5", "a=msid", "a=rid", "a=simulcast"] {
+            assert!(!later.contains(name), "{name}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use rtc::sansio::Protocol;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 
-use super::description::Description;
+use super::description::{self, Description};
 use super::keyframe::{self, KeyframeRequests};
 use super::setup::rtp_codec;
 use crate::id::ParticipantId;
@@ -56,6 +56,8 @@ pub(crate) struct Browser {
     /// Who is behind each m-line, by the last offer.
     pub tracks: Vec<TrackView>,
     ssrc_of_mid: HashMap<String, u32>,
+    /// m-lines whose streams have been named: a browser does not begin anew with each offer.
+    named: Vec<String>,
     /// Packets by their stream.
     pub streams: BTreeMap<u32, Vec<Heard>>,
     pub offers_answered: usize,
@@ -131,6 +133,7 @@ impl Browser {
             keyframes_asked: 0,
             tracks: Vec::new(),
             ssrc_of_mid: HashMap::new(),
+            named: Vec::new(),
             streams: BTreeMap::new(),
             offers_answered: 0,
         }
@@ -188,7 +191,17 @@ impl Browser {
             }
             ServerMessage::Offer { sdp, tracks } => {
                 self.learn_streams(sdp);
-                let offer = RTCSessionDescription::offer(sdp.clone()).unwrap();
+                let offer = description::without_known_streams(sdp, &self.named);
+                for section in Description::read(sdp).sections {
+                    if section.names_streams && !self.named.contains(&section.mid) {
+                        self.named.push(section.mid);
+                    }
+                }
+                let candidates = sdp.lines().filter(|line| line.starts_with("a=candidate"));
+                let candidates = candidates.map(|line| line[2..].to_owned());
+                let candidates: Vec<String> = candidates.collect();
+                let offer = description::with_candidates(&offer, &candidates);
+                let offer = RTCSessionDescription::offer(offer).unwrap();
                 self.connection.set_remote_description(now, offer).unwrap();
                 let answer = self.connection.create_answer(None).unwrap();
                 let sdp = answer.sdp.clone();

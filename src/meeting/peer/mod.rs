@@ -15,7 +15,7 @@ use rtc::peer_connection::RTCPeerConnection;
 use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::shared::error::Error as RtcError;
 
-use self::description::Description;
+use self::description::{Description, Direction};
 use crate::limits::{PEER_DESCRIPTION_BYTES_MAX, PEER_FIRST_OFFER_SECTIONS_MAX};
 use crate::meeting::signal::Source;
 use crate::meeting::signal::SourceMid;
@@ -23,6 +23,7 @@ use crate::meeting::track::{TrackCodec, TrackKind};
 
 mod description;
 mod keyframe;
+mod resend;
 mod setup;
 mod slot;
 mod wire;
@@ -114,11 +115,16 @@ pub struct Peer {
     candidates: Vec<String>,
     created_at: Instant,
     negotiation: Negotiation,
+    /// Which way every m-line goes, as the client sees it, when it cannot be offered anything
+    /// later.
+    fixed: Option<Direction>,
     /// An offer is wanted, not before this time.
     offer_due: Option<Instant>,
     slots: Vec<Slot>,
     /// The browser's m-lines.
     sources: Vec<SourceMid>,
+    /// `a=mid` of those whose streams have been named.
+    named: Vec<String>,
     /// Its payload types.
     payload_types: HashMap<u8, TrackCodec>,
     audio_level_id: Option<u8>,
@@ -149,6 +155,66 @@ impl Peer {
         offer: &str,
         sources: &[SourceMid],
     ) -> Result<(Self, String), PeerError> {
+        let (mut peer, read) = Self::prepare(now, setup, ufrag, password, offer)?;
+        peer.sources = assign_sources(&read, sources);
+        let answer = peer.accept(now, offer)?;
+        Ok((peer, answer))
+    }
+
+    /// As [`Peer::answer`], for a client that only sends and can be offered nothing later.
+    ///
+    /// # Errors
+    /// The client must be told; nothing is left behind.
+    pub fn answer_publisher(
+        now: Instant,
+        setup: &PeerSetup,
+        ufrag: &str,
+        password: &str,
+        offer: &str,
+    ) -> Result<(Self, String), PeerError> {
+        let (mut peer, read) = Self::prepare(now, setup, ufrag, password, offer)?;
+        peer.sources = assign_sources(&read, &[]);
+        peer.fixed = Some(Direction::SendOnly);
+        let answer = peer.accept(now, offer)?;
+        Ok((peer, answer))
+    }
+
+    /// As [`Peer::answer`], for a client that only receives and can be offered nothing later: each
+    /// of its m-lines becomes a slot, taken for good. `ssrc` draws one for each.
+    ///
+    /// # Errors
+    /// The client must be told; nothing is left behind.
+    pub fn answer_player(
+        now: Instant,
+        setup: &PeerSetup,
+        ufrag: &str,
+        password: &str,
+        offer: &str,
+        mut ssrc: impl FnMut() -> u32,
+    ) -> Result<(Self, String, Vec<SlotId>), PeerError> {
+        let (mut peer, read) = Self::prepare(now, setup, ufrag, password, offer)?;
+        peer.fixed = Some(Direction::RecvOnly);
+        let mut slots = Vec::new();
+        for section in read.sections.iter().filter(|s| s.direction.receives()) {
+            // The first one listed is what the player likes best.
+            if let Some((_, codec)) = section.codecs.first() {
+                slots.push(peer.take_slot(now, *codec, ssrc())?);
+            }
+        }
+        let answer = peer.accept(now, offer)?;
+        for slot in &mut peer.slots {
+            (slot.offered, slot.agreed) = (true, true);
+        }
+        Ok((peer, answer, slots))
+    }
+
+    fn prepare(
+        now: Instant,
+        setup: &PeerSetup,
+        ufrag: &str,
+        password: &str,
+        offer: &str,
+    ) -> Result<(Self, Description), PeerError> {
         if offer.len() > PEER_DESCRIPTION_BYTES_MAX {
             return Err(PeerError::TooLarge);
         }
@@ -164,15 +230,17 @@ impl Peer {
         let connection = setup
             .connect(now, ufrag, password, has(TrackKind::Video))
             .map_err(unusable)?;
-        let mut peer = Self {
+        let peer = Self {
             connection,
             local: setup.local,
             candidates: setup.candidates.clone(),
             created_at: now,
             negotiation: Negotiation::Stable,
+            fixed: None,
             offer_due: None,
             slots: Vec::new(),
-            sources: assign_sources(&read, sources),
+            sources: Vec::new(),
+            named: Vec::new(),
             payload_types: HashMap::new(),
             audio_level_id: None,
             streams: HashMap::new(),
@@ -183,8 +251,7 @@ impl Peer {
             outputs: VecDeque::new(),
             transmits: VecDeque::new(),
         };
-        let answer = peer.accept(now, offer)?;
-        Ok((peer, answer))
+        Ok((peer, read))
     }
 
     /// Answers a later offer of the browser (an ICE restart).
@@ -202,11 +269,16 @@ impl Peer {
     }
 
     fn accept(&mut self, now: Instant, offer: &str) -> Result<String, PeerError> {
-        let offer = RTCSessionDescription::offer(description::without_candidates(offer))
-            .map_err(unusable)?;
+        let read = Description::read(offer);
+        let mut offer = description::without_known_streams(offer, &self.named);
+        if let Some(direction) = self.fixed {
+            offer = description::directed(&offer, direction);
+        }
+        let offer = RTCSessionDescription::offer(offer).map_err(unusable)?;
         self.connection
             .set_remote_description(now, offer)
             .map_err(unusable)?;
+        self.remember_named(&read);
         let answer = self.connection.create_answer(None).map_err(unusable)?;
         let text = description::with_candidates(&answer.sdp, &self.candidates);
         self.connection
@@ -238,6 +310,9 @@ impl Peer {
 
     /// What we send has changed.
     fn want_offer(&mut self, now: Instant) {
+        if self.fixed.is_some() {
+            return;
+        }
         self.offer_due.get_or_insert(now + OFFER_DEBOUNCE);
     }
 
@@ -281,11 +356,12 @@ impl Peer {
             return Err(PeerError::UnexpectedAnswer);
         }
         let read = Description::read(answer);
-        let answer = RTCSessionDescription::answer(description::without_candidates(answer))
-            .map_err(unusable)?;
+        let answer = description::without_known_streams(answer, &self.named);
+        let answer = RTCSessionDescription::answer(answer).map_err(unusable)?;
         self.connection
             .set_remote_description(now, answer)
             .map_err(unusable)?;
+        self.remember_named(&read);
         self.negotiation = Negotiation::Stable;
         self.learn_formats(&read);
         for slot in &mut self.slots {
@@ -293,6 +369,15 @@ impl Peer {
         }
         self.pump();
         Ok(())
+    }
+
+    fn remember_named(&mut self, description: &Description) {
+        let sections = description.sections.iter();
+        for section in sections.filter(|section| section.names_streams) {
+            if !self.named.contains(&section.mid) {
+                self.named.push(section.mid.clone());
+            }
+        }
     }
 
     fn learn_formats(&mut self, description: &Description) {
@@ -324,7 +409,7 @@ fn assign_sources(description: &Description, said: &[SourceMid]) -> Vec<SourceMi
     let of_kind = |kind| {
         let sections = description.sections.iter();
         sections
-            .filter(move |section| section.kind == Some(kind))
+            .filter(move |section| section.kind == Some(kind) && section.direction.sends())
             .map(|section| section.mid.clone())
     };
     let audio = of_kind(TrackKind::Audio).zip([Source::Microphone]);

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use rtc::crypto::{self, SignatureScheme};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
-    NackGeneratorBuilder, NackResponderBuilder, ReceiverReportBuilder, Registry,
-    SenderReportBuilder, Slot,
+    NackGeneratorBuilder, ReceiverReportBuilder, Registry, SenderReportBuilder, Slot,
 };
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
 use rtc::peer_connection::configuration::RTCConfigurationBuilder;
@@ -28,6 +27,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 use rtc::shared::error::Error as RtcError;
 
 use super::keyframe::{self, KeyframeRequests};
+use super::resend::Resend;
 use crate::meeting::track::TrackCodec;
 
 /// Without connectivity checks for this long a peer is troubled…
@@ -238,7 +238,7 @@ fn interceptors(media: &mut MediaEngine, video: bool) -> Result<Registry, RtcErr
             .build();
         registry = registry
             .with(Slot::NackGenerator, generator)
-            .with(Slot::NackResponder, NackResponderBuilder::new().build());
+            .with(Slot::NackResponder, Resend::default());
         registry = configure_twcc_receiver_only(registry, media)?;
     }
     Ok(registry)

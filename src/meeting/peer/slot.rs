@@ -146,6 +146,11 @@ impl Peer {
         self.connection.rtp_transceiver(id)?.mid().clone()
     }
 
+    /// What a slot carries.
+    pub fn slot_codec(&self, slot: SlotId) -> TrackCodec {
+        self.slots[slot.0].codec
+    }
+
     /// Packets sent now through the slot will be played.
     pub fn is_open(&self, slot: SlotId) -> bool {
         let slot = &self.slots[slot.0];

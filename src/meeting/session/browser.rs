@@ -31,6 +31,7 @@ impl Session {
         }
         match message {
             ClientMessage::Offer { sdp, sources } => self.handle_offer(now, seat, &sdp, &sources),
+            ClientMessage::OneShot { sdp, role } => self.handle_one_shot(now, seat, &sdp, role),
             ClientMessage::Answer { sdp } => self.handle_answer(now, seat, &sdp),
             ClientMessage::Mute { source, muted } => self.mute_by_self(now, seat, source, muted),
             ClientMessage::Leave => self.remove(now, seat, ByeReason::Left),
@@ -46,6 +47,16 @@ impl Session {
             Some(peer) => peer.handle_offer(now, sdp),
             None => self.connect(now, seat, sdp, sources),
         };
+        self.answer_offer(now, seat, made);
+    }
+
+    /// Says what became of a client's offer.
+    pub(super) fn answer_offer(
+        &mut self,
+        now: Instant,
+        seat: SeatId,
+        made: Result<String, PeerError>,
+    ) {
         match made {
             Ok(sdp) => {
                 if let Some(ufrag) = self.peer(seat).and_then(|peer| peer.ice_ufrag()) {
@@ -58,6 +69,15 @@ impl Session {
         }
     }
 
+    /// An ICE user name fragment and password.
+    pub(super) fn ice_words(&mut self) -> (String, String) {
+        let mut word = |chars: usize| -> String {
+            let letters = (&mut self.rng).sample_iter(Alphanumeric);
+            letters.take(chars).map(char::from).collect()
+        };
+        (word(UFRAG_CHARS), word(PASSWORD_CHARS))
+    }
+
     fn connect(
         &mut self,
         now: Instant,
@@ -65,16 +85,18 @@ impl Session {
         sdp: &str,
         sources: &[SourceMid],
     ) -> Result<String, PeerError> {
-        let mut word = |chars: usize| -> String {
-            let letters = (&mut self.rng).sample_iter(Alphanumeric);
-            letters.take(chars).map(char::from).collect()
-        };
-        let (ufrag, password) = (word(UFRAG_CHARS), word(PASSWORD_CHARS));
+        let (ufrag, password) = self.ice_words();
         let setup = &self.settings.peer;
         let (peer, answer) = Peer::answer(now, setup, &ufrag, &password, sdp, sources)?;
+        self.seat_peer(now, seat, peer);
+        Ok(answer)
+    }
+
+    /// The browser's connection is there: what it may send is published, what there is it gets.
+    pub(super) fn seat_peer(&mut self, now: Instant, seat: SeatId, peer: Peer) {
         let offered: Vec<Source> = peer.sources().iter().map(|of| of.source).collect();
         let Some(entry) = self.seats.get_mut(&seat) else {
-            return Err(PeerError::Unusable);
+            return;
         };
         let allowed: Vec<Source> = offered
             .into_iter()
@@ -98,7 +120,6 @@ impl Session {
         if allowed.contains(&Source::Microphone) {
             self.publish(now, seat, Source::Microphone, TrackCodec::Opus);
         }
-        Ok(answer)
     }
 
     fn handle_answer(&mut self, now: Instant, seat: SeatId, sdp: &str) {

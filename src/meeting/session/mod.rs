@@ -17,16 +17,19 @@ use crate::meeting::bridge::AudioBridge;
 use crate::meeting::forward::Forward;
 use crate::meeting::leg::{LegEvent, LegMedia, LegRemoval};
 use crate::meeting::participant::{Joining, ParticipantKind};
-use crate::meeting::peer::{Peer, PeerSetup};
+use crate::meeting::peer::{Peer, PeerSetup, SlotId};
 use crate::meeting::phone::RTCP_BYTES_MAX;
 use crate::meeting::phone::{LegSeed, PhoneLeg};
 use crate::meeting::preset::CanProduce;
-use crate::meeting::signal::{ByeReason, ParticipantView, ServerMessage, Source, SourceState};
+use crate::meeting::signal::{
+    ByeReason, OneShotRole, ParticipantView, ServerMessage, Source, SourceState,
+};
 use crate::meeting::snapshot::SessionSnapshot;
 use crate::meeting::speaker::Speaker;
 use crate::meeting::track::{SeatId, Track, TrackCodec, TrackId};
 
 mod browser;
+mod one_shot;
 mod output;
 mod phones;
 mod publish;
@@ -95,6 +98,10 @@ struct Browser {
     idle: Vec<Forward>,
     /// Sources it has spoken about with `mute`: the others are muted until they send.
     declared: Vec<Source>,
+    /// It came over WHIP or WHEP: nothing can be offered to it.
+    one_shot: Option<OneShotRole>,
+    /// A player's m-lines, in the order of its offer.
+    lines: Vec<SlotId>,
 }
 
 impl Seat {
@@ -157,6 +164,8 @@ pub struct Session {
     bridge: AudioBridge,
     speaker: Speaker,
     ticks: u64,
+    /// Tick of everybody's last word, for players who cannot get everything.
+    spoke_at: BTreeMap<ParticipantId, u64>,
     outputs: VecDeque<SessionOutput>,
     egress: Egress,
     /// Empty between ticks, kept for their room: phones with their tracks, peers that had something
@@ -189,6 +198,7 @@ impl Session {
             bridge,
             speaker: Speaker::new(),
             ticks: 0,
+            spoke_at: BTreeMap::new(),
             outputs: VecDeque::new(),
             egress: Egress::default(),
             voices: Vec::new(),
@@ -362,6 +372,7 @@ impl Session {
             self.empty_since = Some(now);
         }
         let participant_id = view.id;
+        self.spoke_at.remove(&participant_id);
         self.broadcast(seat, &ServerMessage::ParticipantLeft { participant_id });
         self.change(SessionChange::ParticipantLeft(view));
     }

@@ -55,6 +55,7 @@ impl Session {
         for listener in listeners {
             self.subscribe(now, listener, id);
         }
+        self.arrange_players(now);
         Some(id)
     }
 
@@ -74,10 +75,14 @@ impl Session {
             if let (Some(forward), Some(peer)) =
                 (browser.subscriptions.remove(&id), &mut browser.peer)
             {
-                peer.free_slot(now, forward.slot);
+                // A player's m-lines stay as they are; what they carry changes.
+                if browser.one_shot.is_none() {
+                    peer.free_slot(now, forward.slot);
+                }
                 browser.idle.push(forward);
             }
         }
+        self.arrange_players(now);
     }
 
     /// Sends a track to a browser, from its next offer on. Its own tracks and codecs it cannot play
@@ -96,6 +101,9 @@ impl Session {
         let Some(peer) = &mut browser.peer else {
             return;
         };
+        if browser.one_shot.is_some() {
+            return;
+        }
         let ssrc = self.rng.random();
         if let Ok(slot) = peer.take_slot(now, track.codec, ssrc) {
             let used = browser.idle.iter().position(|forward| forward.slot == slot);
@@ -310,6 +318,7 @@ impl Session {
             Some(track) => self.want_keyframe(now, track),
             None => {}
         }
+        self.arrange_players(now);
     }
 
     // ── offers ────────────────────────────────────────────────────────────────────────────────

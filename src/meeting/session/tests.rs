@@ -16,6 +16,8 @@ use crate::meeting::preset::Preset;
 use crate::meeting::signal::ClientMessage;
 use crate::rtp::packet::Packet;
 
+mod loss;
+
 const STEP: Duration = Duration::from_millis(5);
 
 struct BrowserSide {
@@ -49,6 +51,7 @@ struct World {
     routes: BTreeMap<String, SeatId>,
     changes: Vec<SessionChange>,
     next: u64,
+    network: loss::Network,
 }
 
 impl World {
@@ -80,6 +83,7 @@ impl World {
             routes: BTreeMap::new(),
             changes: Vec::new(),
             next: 0,
+            network: loss::Network::default(),
         }
     }
 
@@ -201,6 +205,9 @@ impl World {
             }
             while let Some((to, bytes)) = side.double.poll_transmit() {
                 assert_eq!(to, self.server);
+                if self.network.loses_upward(&bytes) {
+                    continue;
+                }
                 let from = side.double.address();
                 self.session.handle_datagram(self.now, *seat, from, &bytes);
             }
@@ -272,6 +279,9 @@ impl World {
         for packet in packets {
             if let Some(side) = self.browsers.get_mut(&packet.seat) {
                 assert_eq!(packet.to, side.double.address());
+                if self.network.loses_downward(&packet.bytes) {
+                    continue;
+                }
                 side.double
                     .handle_datagram(self.now, self.server, &packet.bytes);
             }

@@ -31,6 +31,7 @@ impl Session {
         if self.ticks.is_multiple_of(LEVELS_EVERY_TICKS)
             && let Some(levels) = self.speaker.report()
         {
+            self.note_speakers(now, &levels);
             let nobody = SeatId(u64::MAX);
             self.broadcast(nobody, &ServerMessage::Levels { levels });
         }
