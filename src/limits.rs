@@ -226,6 +226,17 @@ pub const STREAM_WRITES_MAX: usize = 64;
 /// One write to a connection may take this long before the connection is given up.
 pub const STREAM_WRITE_MAX: Duration = Duration::from_secs(10);
 
+/// A silent connection is probed by TCP after this long: below the idle time after which NATs
+/// forget it, and so seldom that it costs a carrier nothing.
+pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(100);
+
+/// Connections of our own at one time: each replaces one that a peer closed within a call. Beyond
+/// it the message is lost, and its transaction ends as if the peer were gone.
+pub const SIP_CONNECTS_MAX: usize = 512;
+
+/// Name, connection and TLS handshake of one of them; the transaction gives up after 32 s.
+pub const SIP_CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// A connection must bring its first whole message, and finish each message it began, this soon.
 pub const STREAM_FIRST_MESSAGE_MAX: Duration = Duration::from_secs(30);
 

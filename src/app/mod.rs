@@ -26,7 +26,7 @@ use crate::run::calls::Calls;
 use crate::run::clock;
 use crate::run::directory::{Directory, StartError as MediaStartError, WorkerConfig};
 use crate::run::sip_listener::SipListeners;
-use crate::run::sip_task::{OnInvite, SipCommand, SipHandle, SipTask};
+use crate::run::sip_task::{OnInvite, SipCommand, SipHandle, SipTask, TlsNames};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
 use crate::sip::flow::Flow;
 use crate::store::{CredentialBook, DEFAULT_REALM, OpenError, Store, StoreClock, StoreOptions};
@@ -255,7 +255,21 @@ fn sip_task(
         on_invite,
         available,
         metrics: context.metrics.clone(),
+        tls_names: tls_names(&context.config),
     }
+}
+
+/// What a profile says about who answers at its peers' addresses.
+fn tls_names(config: &Arc<Config>) -> TlsNames {
+    let config = Arc::clone(config);
+    Arc::new(move |source| {
+        let peer = Peer {
+            source,
+            user_agent: None,
+            username: None,
+        };
+        config.profiles.choose(&peer).quirks.tls_name.clone()
+    })
 }
 
 fn endpoint_config(config: &Config, realm: String, advertise: Advertise) -> EndpointConfig {

@@ -233,7 +233,7 @@ impl Call {
             Ok(meeting) => {
                 self.meeting = Some(meeting);
                 self.state = State::Reserving;
-                self.outputs.extend([Output::Ring, Output::Reserve]);
+                self.outputs.push_back(Output::Reserve);
             }
             Err(refusal) => self.refuse(now, refusal),
         }
@@ -260,6 +260,8 @@ impl Call {
         match negotiate::answer(&offer, &self.local_media(local)) {
             Ok(negotiated) => {
                 self.pending_answer = Some(negotiated.sdp);
+                // Only now: a phone that rings and is then told 488 has rung for nothing.
+                self.outputs.push_back(Output::Ring);
                 self.join(negotiated.media, State::Joining);
             }
             Err(error) => self.refuse(now, refusal_of(&error)),

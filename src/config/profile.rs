@@ -98,6 +98,9 @@ pub struct DialRules {
 pub struct Quirks {
     /// Put `X-Ringbridge-Participant-Id` or `X-Ringbridge-Error` on the final response.
     pub report_headers: bool,
+    /// The host that its certificate names, where its Route or Contact is an address: asked for
+    /// when we open a TLS connection to it, because it closed its own.
+    pub tls_name: Option<String>,
 }
 
 /// What is known of a peer when a profile is chosen for it.

@@ -167,6 +167,7 @@ struct DialSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct QuirksSection {
     report_headers: bool,
+    tls_name: Option<String>,
 }
 
 fn yes() -> bool {
@@ -375,6 +376,7 @@ fn resolve(file: File) -> Profile {
             .collect(),
         quirks: Quirks {
             report_headers: file.quirks.report_headers,
+            tls_name: file.quirks.tls_name,
         },
     }
 }

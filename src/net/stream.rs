@@ -59,17 +59,26 @@ impl FlowIds {
 /// message once begun must be whole within the same time. Between messages it may idle: carriers
 /// keep a call's connection open and silent for its whole length.
 ///
-/// `first` is written at once: the message a connection of our own was opened for.
-pub async fn serve<S>(
+pub async fn serve<S>(stream: S, flow: Flow, events: mpsc::Sender<StreamEvent>)
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (outgoing, queue) = mpsc::channel(limits::STREAM_WRITES_MAX);
+    serve_queue(stream, flow, events, outgoing, queue).await;
+}
+
+/// As [`serve`], writing what `outgoing` has already put into `queue`: the messages for which a
+/// connection of our own was opened.
+pub async fn serve_queue<S>(
     stream: S,
     flow: Flow,
     events: mpsc::Sender<StreamEvent>,
-    first: Option<Vec<u8>>,
+    outgoing: mpsc::Sender<Vec<u8>>,
+    mut queue: mpsc::Receiver<Vec<u8>>,
 ) where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let (outgoing, mut queue) = mpsc::channel::<Vec<u8>>(limits::STREAM_WRITES_MAX);
     let (opened, pong) = (
         StreamEvent::Opened {
             flow,
@@ -81,11 +90,6 @@ pub async fn serve<S>(
         return;
     }
     let write = async move {
-        if let Some(bytes) = first
-            && writer.write_all(&bytes).await.is_err()
-        {
-            return;
-        }
         while let Some(bytes) = queue.recv().await {
             let written = timeout(limits::STREAM_WRITE_MAX, writer.write_all(&bytes)).await;
             if !matches!(written, Ok(Ok(()))) {

@@ -135,17 +135,26 @@ async fn attend(
     events: mpsc::Sender<StreamEvent>,
     _seat: ConnectionSeat,
 ) {
-    // Small messages, each awaited by somebody.
-    let _ = connection.set_nodelay(true);
+    tune(&connection);
     let Some(tls) = tls else {
-        return stream::serve(connection, flow, events, None).await;
+        return stream::serve(connection, flow, events).await;
     };
     // Scanners open TLS ports all day: a handshake that fails is no news.
     match timeout(limits::TLS_HANDSHAKE_TIME_MAX, tls.accept(connection)).await {
-        Ok(Ok(connection)) => stream::serve(connection, flow, events, None).await,
+        Ok(Ok(connection)) => stream::serve(connection, flow, events).await,
         Ok(Err(error)) => debug!(%error, "A TLS handshake of SIP failed"),
         Err(_) => debug!("A TLS handshake of SIP took too long"),
     }
+}
+
+/// Small messages, each awaited by somebody; and a peer that vanished without a word is noticed,
+/// since its connection may idle for ever otherwise.
+pub(super) fn tune(connection: &TcpStream) {
+    let _ = connection.set_nodelay(true);
+    let keep_alive = socket2::TcpKeepalive::new()
+        .with_time(limits::STREAM_KEEP_ALIVE)
+        .with_interval(limits::STREAM_KEEP_ALIVE / 4);
+    let _ = socket2::SockRef::from(connection).set_tcp_keepalive(&keep_alive);
 }
 
 /// A dual-stack socket shows IPv4 peers as mapped IPv6; SIP headers and ACLs want IPv4.

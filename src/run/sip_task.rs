@@ -6,17 +6,18 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant as TokioInstant, timeout};
+use tokio::time::Instant as TokioInstant;
 use tracing::{debug, warn};
 
 use crate::limits;
-use crate::net::stream::{self, FlowIds, StreamEvent};
+use crate::net::stream::{FlowIds, StreamEvent};
 use crate::run::clock;
+use crate::run::sip_connector::Connector;
+pub use crate::run::sip_connector::TlsNames;
 use crate::run::sip_listener::{SipListeners, StreamDoor, canonical};
 use crate::sip::auth::CredentialSource;
 use crate::sip::endpoint::{CommandError, DialogId, Endpoint, Event, Invite, Output, Refusal};
@@ -103,6 +104,8 @@ pub struct SipTask<C> {
     pub on_invite: OnInvite,
     /// False while draining.
     pub available: watch::Receiver<bool>,
+    /// Who must answer where we open TLS connections.
+    pub tls_names: TlsNames,
     /// Counters.
     pub metrics: SipMetrics,
 }
@@ -136,8 +139,7 @@ where
             address,
             writers: HashMap::new(),
             dialogs: HashMap::new(),
-            flows,
-            stream_events_in: events,
+            connector: Connector::new(address, flows, events, self.tls_names),
             on_invite: self.on_invite,
             credentials: self.credentials,
             metrics: self.metrics,
@@ -157,8 +159,7 @@ struct Running<C> {
     writers: HashMap<FlowId, mpsc::Sender<Vec<u8>>>,
     /// Queues towards call tasks.
     dialogs: HashMap<DialogId, mpsc::Sender<Event>>,
-    flows: FlowIds,
-    stream_events_in: mpsc::Sender<StreamEvent>,
+    connector: Connector,
     on_invite: OnInvite,
     credentials: C,
     metrics: SipMetrics,
@@ -239,6 +240,7 @@ where
             }
             StreamEvent::Closed { flow } => {
                 self.writers.remove(&flow);
+                self.connector.handle_closed(flow);
                 self.metrics.connections.set(gauge(self.writers.len()));
                 self.endpoint.handle_flow_closed(clock::now(), flow);
             }
@@ -286,7 +288,7 @@ where
                     port,
                     bytes,
                 } => {
-                    self.connect(transport, host, port, bytes);
+                    self.connector.send(transport, host, port, bytes);
                 }
                 Output::Event(event) => self.dispatch(event),
             }
@@ -310,34 +312,6 @@ where
             // after STREAM_WRITE_MAX and reports the end.
             debug!("A SIP connection does not take what is sent");
         }
-    }
-
-    fn connect(&mut self, transport: Transport, host: String, port: u16, bytes: Vec<u8>) {
-        if transport != Transport::Tcp {
-            debug!(%transport, "No outgoing connections on this transport yet");
-            return;
-        }
-        let (id, events, local) = (
-            self.flows.next(),
-            self.stream_events_in.clone(),
-            self.address,
-        );
-        tokio::spawn(async move {
-            let opening = TcpStream::connect((host.trim_matches(['[', ']']), port));
-            let Ok(Ok(connection)) = timeout(Duration::from_secs(4), opening).await else {
-                return;
-            };
-            let Ok(remote) = connection.peer_addr() else {
-                return;
-            };
-            let flow = Flow {
-                id,
-                transport,
-                local,
-                remote: canonical(remote),
-            };
-            stream::serve(connection, flow, events, Some(bytes)).await;
-        });
     }
 
     fn dispatch(&mut self, event: Event) {

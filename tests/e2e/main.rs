@@ -17,4 +17,5 @@ mod probe;
 mod rest_api;
 mod secrets;
 mod sip_signalling;
+mod sip_streams;
 mod sound_quality;

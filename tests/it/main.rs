@@ -11,6 +11,7 @@ mod sdp_negotiate;
 mod sip_auth;
 mod sip_flows;
 mod sip_mutation;
+mod sip_reconnect;
 mod sip_requests;
 mod sip_support;
 mod sip_torture;

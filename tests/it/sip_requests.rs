@@ -68,6 +68,9 @@ fn no_method_is_met_with_silence() {
         if status == 405 {
             assert_eq!(answer.header("Allow"), Some(ALLOW), "{method}");
         }
+        // RFC 6665 §4.1.3.
+        let names_events = answer.header("Allow-Events").is_some();
+        assert_eq!(names_events, status == 489, "{method}");
         assert!(world.events.is_empty() && world.endpoint.next_timeout().is_none());
     }
     let mut world = World::new(Transport::Udp);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::event::OfferMethod;
+use super::paths::ReplyPath;
 use super::table::TransactionId;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow::Flow;
@@ -26,7 +27,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct PendingAnswer {
     pub cseq: u32,
-    pub flow: Flow,
+    pub path: ReplyPath,
     pub bytes: Bytes,
     pub interval: Duration,
 }
@@ -59,7 +60,6 @@ pub(super) struct Call {
     pub phase: Phase,
     pub invite: TransactionId,
     pub invite_cseq: u32,
-    pub is_flow_gone: bool,
     pub answer: Option<PendingAnswer>,
     pub offer: Option<PendingOffer>,
     pub own_request: Option<TransactionId>,
@@ -74,10 +74,10 @@ pub(super) struct Call {
 
 impl Call {
     /// Starts repeating a 2xx until its ACK.
-    pub fn await_ack(&mut self, now: Instant, cseq: u32, flow: Flow, bytes: Bytes) {
+    pub fn await_ack(&mut self, now: Instant, cseq: u32, path: ReplyPath, bytes: Bytes) {
         self.answer = Some(PendingAnswer {
             cseq,
-            flow,
+            path,
             bytes,
             interval: T1,
         });
@@ -86,11 +86,11 @@ impl Call {
     }
 
     /// The next copy of the 2xx.
-    pub fn repeat_answer(&mut self, now: Instant) -> Option<(Flow, Bytes)> {
+    pub fn repeat_answer(&mut self, now: Instant) -> Option<(ReplyPath, Bytes)> {
         let answer = self.answer.as_mut()?;
         answer.interval = (answer.interval * 2).min(T2);
         self.timers.set(Timer::Answer, now + answer.interval);
-        Some((answer.flow, answer.bytes.clone()))
+        Some((answer.path, answer.bytes.clone()))
     }
 
     /// The ACK is there, or no longer awaited.

@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::Endpoint;
 use super::call::{Call, Phase};
 use super::event::{CommandError, DialogId, OfferMethod, Refusal};
-use super::table::Purpose;
+use super::paths::ReplyPath;
+use super::table::{Purpose, TransactionId};
 use crate::sip::reply::Reply;
 use crate::sip::session_timer::SessionTimer;
 use crate::sip::timer::Timer;
@@ -57,8 +58,8 @@ impl Endpoint {
         headers: &[(String, String)],
     ) -> Result<(), CommandError> {
         let call = self.incoming(dialog)?;
-        let (invite, cseq, flow, session) =
-            (call.invite, call.invite_cseq, call.flow, call.session);
+        let (invite, cseq, session) = (call.invite, call.invite_cseq, call.session);
+        let path = self.reply_path(invite)?;
         let reply = Reply {
             headers: session
                 .map(SessionTimer::response_headers)
@@ -74,7 +75,7 @@ impl Endpoint {
         call.provisional = None;
         call.local_sdp = Some(sdp.to_owned());
         call.timers.clear();
-        call.await_ack(now, cseq, flow, bytes);
+        call.await_ack(now, cseq, path, bytes);
         call.start_session(now, session);
         self.settle(dialog);
         Ok(())
@@ -146,8 +147,8 @@ impl Endpoint {
             ..Reply::new(200)
         };
         let server = self.transactions.server(offer.transaction);
-        let (cseq, flow) = server
-            .map(|server| (server.request.cseq, server.flow))
+        let (cseq, path) = server
+            .map(|server| (server.request.cseq, server.path))
             .ok_or(CommandError::WrongState)?;
         let bytes = self
             .respond_in_call(now, dialog, offer.transaction, reply, &[])
@@ -155,7 +156,7 @@ impl Endpoint {
         let call = self.call_mut(dialog)?;
         call.start_session(now, session);
         if offer.method == OfferMethod::Invite {
-            call.await_ack(now, cseq, flow, bytes);
+            call.await_ack(now, cseq, path, bytes);
         }
         self.settle(dialog);
         Ok(())
@@ -195,6 +196,13 @@ impl Endpoint {
         call.local_sdp = Some(sdp.to_owned());
         self.send_reinvite(now, dialog, Purpose::Reinvite, sdp);
         Ok(())
+    }
+
+    fn reply_path(&self, invite: TransactionId) -> Result<ReplyPath, CommandError> {
+        let server = self.transactions.server(invite);
+        server
+            .map(|server| server.path)
+            .ok_or(CommandError::UnknownDialog)
     }
 
     fn call_mut(&mut self, dialog: DialogId) -> Result<&mut Call, CommandError> {

@@ -8,7 +8,7 @@ use super::Endpoint;
 use super::body::{info, session_description};
 use super::call::{PendingOffer, Phase};
 use super::event::{DialogId, Event, OfferMethod, TerminationCause};
-use super::request::{options_reply, unsupported_extensions};
+use super::request::{bad_event_reply, options_reply, unsupported_extensions};
 use crate::sip::auth::CredentialSource;
 use crate::sip::flow::Flow;
 use crate::sip::message::{Method, Request};
@@ -63,7 +63,7 @@ impl Endpoint {
             // We send no reliable provisional response that it could acknowledge.
             Known::PRack => self.reply_in_transaction(now, flow, request, Reply::new(481)),
             Known::Subscribe | Known::Publish => {
-                self.reply_in_transaction(now, flow, request, Reply::new(489));
+                self.reply_in_transaction(now, flow, request, bad_event_reply());
             }
             Known::Message | Known::Register => self.refuse_method(flow, &request),
             // Dealt with before.
@@ -173,7 +173,6 @@ impl Endpoint {
             return self.reply_stateless(flow, &request.headers, reply);
         }
         call.flow = flow;
-        call.is_flow_gone = false;
         call.session = session;
         let transaction = match self.open_server(flow, request, Some(id)) {
             Ok(transaction) => transaction,
@@ -272,8 +271,8 @@ impl Endpoint {
             match timer {
                 Timer::Answer => {
                     let call = self.calls.get_mut(&id);
-                    if let Some((flow, bytes)) = call.and_then(|call| call.repeat_answer(now)) {
-                        self.transmit(flow, &bytes);
+                    if let Some((path, bytes)) = call.and_then(|call| call.repeat_answer(now)) {
+                        self.send_response(path, &bytes);
                     }
                 }
                 Timer::Ack => self.end(
@@ -322,9 +321,13 @@ impl Endpoint {
             Timer::Provisional,
             now + crate::sip::timer::PROVISIONAL_INTERVAL,
         );
-        let (flow, provisional) = (call.flow, call.provisional.clone());
-        if let Some(provisional) = provisional {
-            self.transmit(flow, &provisional);
+        let provisional = call.provisional.clone();
+        let path = self
+            .transactions
+            .server(call.invite)
+            .map(|server| server.path);
+        if let (Some(path), Some(provisional)) = (path, provisional) {
+            self.send_response(path, &provisional);
         }
     }
 

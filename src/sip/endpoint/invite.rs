@@ -117,7 +117,6 @@ impl Endpoint {
             phase: Phase::Incoming,
             invite: 0,
             invite_cseq: request.cseq,
-            is_flow_gone: false,
             answer: None,
             offer: None,
             own_request: None,
@@ -271,7 +270,6 @@ impl Call {
     pub(super) fn follow(&mut self, flow: Flow) {
         if flow.remote.ip() == self.flow.remote.ip() && flow.transport == self.flow.transport {
             self.flow = flow;
-            self.is_flow_gone = false;
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | `invite` | INVITE outside a dialog, CANCEL, ACK |
 //! | `in_dialog` | BYE, re-INVITE, UPDATE, INFO and their like |
 //! | `outgoing` | our own requests and the responses to them |
+//! | `paths` | where messages go, and when that needs a new connection |
 //! | `command` | what the owner of a call may ask |
 //! | `admission` | who may come in: trunks and digest; REGISTER |
 
@@ -25,11 +26,12 @@ mod identity;
 mod in_dialog;
 mod invite;
 mod outgoing;
+mod paths;
 mod request;
 mod table;
 mod token;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -73,6 +75,8 @@ pub struct Endpoint {
     outputs: VecDeque<Output>,
     available: bool,
     counters: Counters,
+    /// Stream connections on which something arrived and which have not closed.
+    open_flows: HashSet<FlowId>,
     // derived
     /// By Call-ID and our tag.
     by_dialog: HashMap<(String, String), DialogId>,
@@ -101,6 +105,7 @@ impl Endpoint {
             outputs: VecDeque::new(),
             available: true,
             counters: Counters::default(),
+            open_flows: HashSet::new(),
             by_dialog: HashMap::new(),
             by_invite: HashMap::new(),
         }
@@ -128,6 +133,9 @@ impl Endpoint {
         bytes: &[u8],
         credentials: &dyn CredentialSource,
     ) {
+        if flow.transport.is_reliable() {
+            self.open_flows.insert(flow.id);
+        }
         let framing = match flow.transport.is_stream() {
             true => Framing::Stream,
             false => Framing::Packet,
@@ -149,12 +157,10 @@ impl Endpoint {
         }
     }
 
-    /// A stream connection has closed. Its dialogs live on: their next request opens a new one.
-    pub fn handle_flow_closed(&mut self, now: Instant, flow: FlowId) {
-        let _ = now;
-        for call in self.calls.values_mut() {
-            call.is_flow_gone |= call.flow.id == flow && call.flow.transport.is_reliable();
-        }
+    /// A stream connection has closed. Its dialogs and transactions live on: what they send next
+    /// opens a new one.
+    pub fn handle_flow_closed(&mut self, _now: Instant, flow: FlowId) {
+        self.open_flows.remove(&flow);
     }
 
     /// Time has passed; call it at [`Endpoint::next_timeout`].
@@ -218,7 +224,7 @@ impl Endpoint {
         let Some(server) = self.transactions.server_mut(id) else {
             return;
         };
-        let flow = server.flow;
+        let path = server.path;
         let mut is_done = false;
         let mut sends = Vec::new();
         let next = loop {
@@ -237,7 +243,7 @@ impl Endpoint {
             }
         };
         for bytes in sends {
-            self.transmit(flow, &bytes);
+            self.send_response(path, &bytes);
         }
         if is_done {
             self.transactions.remove_server(id);

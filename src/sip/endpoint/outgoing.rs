@@ -1,29 +1,20 @@
 //! Our own requests in a dialog, and the responses to them.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::call::{OwnAck, Phase};
-use super::event::{DialogId, Event, Output, TerminationCause};
-use super::invite::is_private;
+use super::event::{DialogId, Event, TerminationCause};
 use super::table::{ClientEntry, Owner, Purpose, TransactionId};
 use super::{ALLOW, Endpoint, SUPPORTED};
 use crate::sip::dialog::{Outgoing, seconds};
-use crate::sip::flow::{Flow, Transport};
+use crate::sip::flow::Flow;
 use crate::sip::message::Response;
 use crate::sip::session_timer::SessionTimer;
 use crate::sip::timer::Timer;
 use crate::sip::transaction::Action;
 use crate::sip::transaction::client::{Client, Heard, Kind};
-use crate::sip::uri::Host;
-
-/// Where a request in a dialog goes.
-enum Destination {
-    Flow(Flow),
-    Connect(Transport, String, u16),
-}
 
 impl Endpoint {
     /// Hangs up: the call is `Ending` from here on.
@@ -195,48 +186,6 @@ impl Endpoint {
         }
     }
 
-    fn send_in_dialog(&mut self, id: DialogId, bytes: &Bytes) {
-        match self.destination(id) {
-            Some(Destination::Flow(flow)) => self.transmit(flow, bytes),
-            Some(Destination::Connect(transport, host, port)) => {
-                self.outputs.push_back(Output::Connect {
-                    transport,
-                    host,
-                    port,
-                    bytes: bytes.to_vec(),
-                });
-            }
-            None => {}
-        }
-    }
-
-    fn destination(&self, id: DialogId) -> Option<Destination> {
-        let call = self.calls.get(&id)?;
-        let flow = call.flow;
-        if flow.transport.is_reliable() {
-            if !call.is_flow_gone {
-                return Some(Destination::Flow(flow));
-            }
-            let hop = call.dialog.next_hop()?;
-            let port = hop.port.unwrap_or(flow.transport.default_port());
-            let host = match hop.host {
-                Host::Name(name) => name,
-                Host::Address(ip) => ip.to_string(),
-            };
-            return Some(Destination::Connect(flow.transport, host, port));
-        }
-        // On UDP the source of the peer's requests is where its NAT lets us in; only a Route may
-        // name another host, and only one that is reachable from here.
-        let route = call.dialog.next_hop().filter(|_| call.dialog.has_routes());
-        let remote = match route.map(|hop| (hop.host, hop.port)) {
-            Some((Host::Address(ip), port)) if is_reachable(ip, flow.remote.ip()) => {
-                SocketAddr::new(ip, port.unwrap_or(flow.transport.default_port()))
-            }
-            _ => flow.remote,
-        };
-        Some(Destination::Flow(Flow { remote, ..flow }))
-    }
-
     pub(super) fn handle_response(&mut self, now: Instant, flow: Flow, response: Response) {
         let Some(branch) = response.via.branch() else {
             return;
@@ -259,11 +208,11 @@ impl Endpoint {
             Bytes::from(ack.unwrap_or_default())
         });
         let is_invite = client.is_invite;
+        let is_gone = call.is_some_and(|call| self.is_gone(&call.flow));
         if let Some(call) = self.calls.get_mut(&dialog) {
-            if call.is_flow_gone && call.flow.transport == flow.transport {
+            if is_gone && call.flow.transport == flow.transport {
                 // The connection that was opened to the Route: our branch came back on it.
                 call.flow = flow;
-                call.is_flow_gone = false;
             }
             call.follow(flow);
         }
@@ -380,9 +329,4 @@ impl Endpoint {
 struct NewVia {
     value: String,
     branch: String,
-}
-
-/// A private address is of use only to those on a private network.
-fn is_reachable(route: IpAddr, source: IpAddr) -> bool {
-    route.is_ipv4() == source.to_canonical().is_ipv4() && (!is_private(route) || is_private(source))
 }

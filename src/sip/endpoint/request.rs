@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rsip::Method as Known;
 
 use super::event::DialogId;
+use super::paths::ReplyPath;
 use super::table::{Server, ServerKey, ServerMachine, TransactionId, dialog_key};
 use super::{ALLOW, Endpoint, SUPPORTED};
 use crate::limits::{SIP_REGISTER_TRANSACTIONS_MAX, SIP_TRANSACTIONS_MAX};
@@ -104,11 +105,7 @@ impl Endpoint {
             Known::Register => self.handle_register(now, flow, request, credentials),
             Known::Options => self.answer_options(flow, &request),
             Known::Subscribe | Known::Publish => {
-                self.reply_stateless(
-                    flow,
-                    &request.headers,
-                    Reply::new(489).header("Allow", ALLOW),
-                );
+                self.reply_stateless(flow, &request.headers, bad_event_reply());
             }
             Known::Message | Known::Refer => self.refuse_method(flow, &request),
             Known::Bye | Known::Info | Known::Update | Known::PRack | Known::Notify => {
@@ -207,7 +204,7 @@ impl Endpoint {
         Ok(self.transactions.insert_server(Server {
             key: ServerKey::of(&request, &request.method.to_string()),
             machine,
-            flow,
+            path: ReplyPath::new(flow, &request.via),
             request: Arc::new(request),
             dialog,
         }))
@@ -243,7 +240,8 @@ impl Endpoint {
             },
             ..reply
         };
-        let bytes = Bytes::from(reply.to_bytes(&server.request.headers, server.flow.remote, more));
+        let bytes =
+            Bytes::from(reply.to_bytes(&server.request.headers, server.path.flow.remote, more));
         match &mut server.machine {
             ServerMachine::Invite(machine) => machine.respond(now, status, bytes.clone()),
             ServerMachine::NonInvite(machine) => machine.respond(now, status, bytes.clone()),
@@ -260,6 +258,13 @@ impl Endpoint {
         let call = self.calls.get(&id)?;
         (call.dialog.remote_tag() == request.from_tag()).then_some(id)
     }
+}
+
+/// RFC 6665 §4.1.3: with the packages we know. `refer` is one that only a REFER subscribes to.
+pub(super) fn bad_event_reply() -> Reply<'static> {
+    Reply::new(489)
+        .header("Allow", ALLOW)
+        .header("Allow-Events", "refer")
 }
 
 pub(super) fn options_reply() -> Reply<'static> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::event::DialogId;
-use crate::sip::flow::Flow;
+use super::paths::ReplyPath;
 use crate::sip::header::NameAddr;
 use crate::sip::message::Request;
 use crate::sip::transaction::client::Client;
@@ -54,8 +54,8 @@ pub(super) enum ServerMachine {
 pub(super) struct Server {
     pub key: ServerKey,
     pub machine: ServerMachine,
-    /// Where responses go: where the request came from.
-    pub flow: Flow,
+    /// Where responses go.
+    pub path: ReplyPath,
     /// The request, for responses to come.
     pub request: Arc<Request>,
     /// The dialog it is in, or forms.

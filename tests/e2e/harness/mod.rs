@@ -6,6 +6,7 @@ pub mod http;
 pub mod raw_sip;
 pub mod server;
 pub mod sipp;
+pub mod stream_sip;
 pub mod tone;
 pub mod tool;
 pub mod wait;

@@ -179,7 +179,13 @@ pub fn to_tag(message: &str) -> String {
 }
 
 /// An Authorization header line that answers an MD5 challenge with qop=auth (RFC 2617 §3.2.2).
-fn authorization(challenge: &str, method: &str, uri: &str, user: &str, password: &str) -> String {
+pub fn authorization(
+    challenge: &str,
+    method: &str,
+    uri: &str,
+    user: &str,
+    password: &str,
+) -> String {
     let field = |name: &str| {
         let from = challenge
             .find(&format!("{name}=\""))

@@ -47,9 +47,14 @@ impl Server {
 
     /// As [`Server::start`], with more arguments.
     pub fn start_with(more: &[&str]) -> Server {
+        Server::start_in(more, &[])
+    }
+
+    /// As [`Server::start_with`], with more environment variables.
+    pub fn start_in(more: &[&str], environment: &[(&str, &str)]) -> Server {
         let folder = Folder::new();
         let data = folder.path.join("data");
-        let mut child = spawn(&folder, &data, more);
+        let mut child = spawn(&folder, &data, more, environment);
         let card = wait::until_found("the first-call card", START_TIMEOUT, || {
             if let Some(status) = child.try_wait().expect("the child can be asked") {
                 panic!("the server ended at once ({status}):\n{}", folder.log());
@@ -184,7 +189,7 @@ impl Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let data = self.folder.path.join("data");
-        self.child = spawn(&self.folder, &data, &["--http", &http]);
+        self.child = spawn(&self.folder, &data, &["--http", &http], &[]);
         let address = self.http();
         wait::until("the restarted server", START_TIMEOUT, || {
             http::request(address, "GET", "/readyz", None, None).is_ok_and(|r| r.status == 200)
@@ -235,13 +240,14 @@ pub fn command(data: &Path, more: &[&str]) -> Command {
     command
 }
 
-fn spawn(folder: &Folder, data: &Path, more: &[&str]) -> Child {
+fn spawn(folder: &Folder, data: &Path, more: &[&str], environment: &[(&str, &str)]) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
         .open(folder.log_path())
         .expect("a log file");
     command(data, more)
+        .envs(environment.iter().copied())
         .stdout(log.try_clone().expect("a second handle"))
         .stderr(log)
         .spawn()
