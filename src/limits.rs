@@ -119,6 +119,10 @@ pub const MIXED_BROWSERS_MAX: usize = 5;
 /// decides. A muted phone may send nothing, so this alone ends no call.
 pub const LEG_SILENCE_MAX: Duration = Duration::from_secs(30);
 
+/// Points of a phone leg's quality curve: one each five seconds for the first ten minutes, then two
+/// become one. 20 octets each, kept while the call lasts.
+pub const QUALITY_POINTS_MAX: usize = 128;
+
 /// Longest session description of a browser: hundreds of m-lines of about a kilobyte each. Longer:
 /// the message is refused.
 pub const PEER_DESCRIPTION_BYTES_MAX: usize = 512 * 1024;

@@ -14,6 +14,7 @@ pub mod noise;
 pub mod opus;
 pub mod playout;
 pub mod predict;
+pub mod protection;
 pub mod quality;
 pub mod resample;
 pub mod stretch;

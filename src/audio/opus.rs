@@ -40,8 +40,8 @@ pub struct EncoderSettings {
 
 impl EncoderSettings {
     /// For a narrowband phone's voice: 8 kHz, 24 kbit/s (below 20 there is no room for FEC),
-    /// complexity 5, FEC for 5 % loss. No DTX: callers send tones and music too; who is silent is
-    /// better decided before encoding.
+    /// complexity 5, FEC for 5 % loss, as on a path nobody has reported on. No DTX: callers send
+    /// tones and music too; who is silent is better decided before encoding.
     pub fn narrowband_voice() -> Self {
         Self {
             sample_rate_hz: 8_000,
@@ -109,13 +109,18 @@ impl Encoder {
         }
     }
 
-    /// Follows the loss the receivers report, 0–100.
+    /// Follows the loss the receivers report, 0–100; at 0 packets carry no copy of the last frame.
     pub fn set_expected_loss(&mut self, percent: u8) {
         let percent = percent.min(100);
-        if percent != self.settings.expected_loss_percent
-            && self.inner.set_packet_loss_perc(percent).is_ok()
-        {
+        if percent == self.settings.expected_loss_percent {
+            return;
+        }
+        let fec = percent > 0;
+        let set = self.inner.set_inband_fec(fec).is_ok()
+            && self.inner.set_packet_loss_perc(percent).is_ok();
+        if set {
             self.settings.expected_loss_percent = percent;
+            self.settings.fec = fec;
         }
     }
 

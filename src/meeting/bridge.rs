@@ -105,6 +105,12 @@ impl AudioBridge {
         }
     }
 
+    /// Microphones being decoded.
+    pub fn decoding(&self) -> usize {
+        let decoded = |input: &&Input| input.playout.is_some();
+        self.inputs.values().filter(decoded).count()
+    }
+
     /// The microphone is gone or muted.
     pub fn remove(&mut self, track: TrackId) {
         self.inputs.remove(&track);

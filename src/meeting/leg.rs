@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::meeting::quality::{DirectionReport, QualityPoint};
 use crate::rtp::srtp::SrtpKeys;
 
 /// The voice codec of a phone leg.
@@ -88,7 +89,7 @@ pub enum LegRemoval {
     WorkerFailed,
 }
 
-/// Figures of one leg at its end, for the call record.
+/// Figures of one leg: at its end for the call record, and while it lasts for whoever asks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LegReport {
     /// RTP packets accepted from the phone.
@@ -107,4 +108,12 @@ pub struct LegReport {
     pub remote_loss: Option<f32>,
     /// Round trip from RTCP in ms, if measured.
     pub round_trip_ms: Option<f32>,
+    /// Voice encoded for browsers, in ms: none of silence, none while nobody listens.
+    pub encoded_ms: u64,
+    /// The way from the phone.
+    pub received: DirectionReport,
+    /// The way to the phone, as far as it reports.
+    pub sent: DirectionReport,
+    /// How it went over time.
+    pub curve: Vec<QualityPoint>,
 }

@@ -10,6 +10,7 @@ pub mod participant;
 pub mod peer;
 pub mod phone;
 pub mod preset;
+pub mod quality;
 pub mod session;
 pub mod signal;
 pub mod snapshot;

@@ -10,7 +10,8 @@ use crate::audio::mix::Limiter;
 use crate::audio::opus::EncoderSettings;
 use crate::audio::playout::{Played, Playout, PlayoutCodec, PlayoutConfig};
 use crate::limits::LEG_SILENCE_MAX;
-use crate::meeting::leg::{LegEvent, LegMedia, LegReport, PhoneCodec};
+use crate::meeting::leg::{LegEvent, LegMedia, PhoneCodec};
+use crate::meeting::quality::{QUALITY_INTERVAL, QualityMeter};
 use crate::meeting::voice::{VoicePacket, VoiceTrack};
 use crate::rtp::discard::Discard;
 use crate::rtp::dtmf::{DtmfEvent, DtmfReceiver, Key};
@@ -20,6 +21,8 @@ use crate::rtp::packet::{DatagramKind, Packet, classify};
 use crate::rtp::reception::Reception;
 use crate::rtp::rtcp::{REPORT_BYTES_MAX, RtcpSession};
 use crate::rtp::srtp::{OVERHEAD_BYTES_MAX, SrtpKeys, SrtpSession};
+
+mod report;
 
 /// RFC 3551 §4.5: comfort noise.
 const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
@@ -31,8 +34,8 @@ const IDLE_LEVEL_DBOV: u8 = 70;
 /// but it takes a steady tone for silence.
 const IDLE_AFTER_TICKS: u32 = 25;
 
-/// RTCP interval (RFC 3550 §6.2: 5 s for small sessions).
-const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// RTCP interval (RFC 3550 §6.2: 5 s for small sessions); the quality is measured with it.
+const REPORT_INTERVAL: Duration = QUALITY_INTERVAL;
 
 /// Octets of an RTP packet we send a phone: 60 ms of G.711 and the header.
 const EGRESS_PACKET_BYTES_MAX: usize = 512;
@@ -65,6 +68,7 @@ pub struct PhoneLeg {
     reception: Reception,
     rtcp: RtcpSession,
     report_at: Instant,
+    quality: QualityMeter,
     egress: EgressStream,
     /// G.711 octets until a packet of `ptime` is full.
     gathered: Vec<u8>,
@@ -108,6 +112,7 @@ impl PhoneLeg {
             // RFC 7022: the name says nothing about the host.
             rtcp: RtcpSession::new(seed.ssrc, &format!("{:08x}", seed.track_ssrc)),
             report_at: now + REPORT_INTERVAL,
+            quality: QualityMeter::new(now),
             egress,
             gathered: Vec::with_capacity(EGRESS_PACKET_BYTES_MAX),
             started: false,
@@ -312,12 +317,27 @@ impl PhoneLeg {
         self.level
     }
 
+    /// Somebody hears what is sent: the phone has not put us on hold.
+    pub fn has_ear(&self) -> bool {
+        self.media.may_send
+    }
+
     /// The voice as an Opus packet for browsers, if there is one this tick; `listened` is false
     /// when no browser would get it. Time passes either way.
     pub fn encode_voice(&mut self, listened: bool) -> Option<VoicePacket> {
         let silent = self.silent_ticks >= IDLE_AFTER_TICKS;
         let voice = (!silent).then_some(&self.voice);
         self.track.next_packet(voice, listened)
+    }
+
+    /// Takes the worst loss, 0.0–1.0, that browsers report of what we send them now.
+    pub fn handle_listeners_loss(&mut self, now: Instant, loss: Option<f32>) {
+        self.track.handle_loss(now, loss);
+    }
+
+    /// Steps the complexity of the voice's encoder, 0–10.
+    pub fn set_complexity(&mut self, complexity: u8) {
+        self.track.set_complexity(complexity);
     }
 
     /// Takes 20 ms of G.711 for the phone's ear and, when a packet of its `ptime` is full, writes
@@ -364,6 +384,7 @@ impl PhoneLeg {
             return None;
         }
         self.report_at = now + REPORT_INTERVAL;
+        self.quality.measure(now, &self.counted());
         let length = self
             .rtcp
             .write_report(now, ntp, &self.egress, &mut self.reception, buffer);
@@ -396,20 +417,6 @@ impl PhoneLeg {
             self.latch.destination()
         } else {
             self.rtcp_remote
-        }
-    }
-
-    /// Figures so far.
-    pub fn report(&self) -> LegReport {
-        LegReport {
-            packets_received: self.reception.packets_received(),
-            packets_sent: u64::from(self.egress.packets_sent()),
-            packets_lost: self.reception.packets_lost(),
-            packets_discarded: self.discarded,
-            jitter_ms: self.reception.jitter().as_secs_f32() * 1e3,
-            concealed_ms: self.playout.stats().concealed_ms,
-            remote_loss: self.rtcp.remote_loss(),
-            round_trip_ms: self.rtcp.round_trip().map(|trip| trip.as_secs_f32() * 1e3),
         }
     }
 }

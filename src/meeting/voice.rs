@@ -1,13 +1,20 @@
 //! A phone's voice as an Opus stream towards browsers: encoded once, however many hear it.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use crate::audio::frame::Frame8k;
 use crate::audio::opus::{Encoded, Encoder, EncoderSettings, PACKET_BYTES_MAX};
+use crate::audio::protection::Protection;
 
 /// A silent Opus stream still sends one packet this often (RFC 7587 §3.1.3: 400 ms), so that
 /// browsers know it for silence and not for loss.
 const IDLE_PACKET_TICKS: u32 = 20;
+
+/// Ticks without an encoding after which the encoder's memory (43 KiB) is given back: half a
+/// minute. It is most of what a phone costs that only listens.
+const ENCODER_KEPT_TICKS: u32 = 1_500;
 
 /// Opus timestamp units of a tick.
 const TICK_UNITS: u32 = 960;
@@ -27,9 +34,12 @@ pub struct VoicePacket {
 
 /// See the module.
 pub(super) struct VoiceTrack {
-    /// Made when somebody listens: it is most of a silent leg's memory.
+    /// Made when there is something to hear and somebody to hear it.
     encoder: Option<Encoder>,
     settings: EncoderSettings,
+    protection: Protection,
+    unused_ticks: u32,
+    encoded_ticks: u64,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
@@ -44,7 +54,14 @@ impl VoiceTrack {
     pub(super) fn new(settings: EncoderSettings, ssrc: u32, sequence: u16, timestamp: u32) -> Self {
         Self {
             encoder: None,
-            settings,
+            settings: EncoderSettings {
+                fec: false,
+                expected_loss_percent: 0,
+                ..settings
+            },
+            protection: Protection::new(),
+            unused_ticks: 0,
+            encoded_ticks: 0,
             ssrc,
             sequence,
             timestamp,
@@ -59,6 +76,25 @@ impl VoiceTrack {
         self.ssrc
     }
 
+    /// Takes the worst loss that listeners report now, 0.0–1.0.
+    pub(super) fn handle_loss(&mut self, now: Instant, loss: Option<f32>) {
+        self.protection.handle_loss(now, loss);
+        let percent = self.protection.expected_loss_percent();
+        self.settings.expected_loss_percent = percent;
+        self.settings.fec = percent > 0;
+        if let Some(encoder) = &mut self.encoder {
+            encoder.set_expected_loss(percent);
+        }
+    }
+
+    /// Steps the encoder's complexity, 0–10.
+    pub(super) fn set_complexity(&mut self, complexity: u8) {
+        self.settings.complexity = complexity;
+        if let Some(encoder) = &mut self.encoder {
+            encoder.set_complexity(complexity);
+        }
+    }
+
     /// The packet of this tick, if there is one; `voice` is `None` in silence, `listened` is false
     /// when no browser would get it. Time passes either way.
     pub(super) fn next_packet(
@@ -68,6 +104,10 @@ impl VoiceTrack {
     ) -> Option<VoicePacket> {
         let timestamp = self.timestamp;
         self.skip_ticks(1);
+        self.unused_ticks = self.unused_ticks.saturating_add(1);
+        if self.unused_ticks == ENCODER_KEPT_TICKS {
+            self.encoder = None;
+        }
         if !listened {
             self.talking = false;
             self.idle_ticks = 0;
@@ -82,6 +122,11 @@ impl VoiceTrack {
         self.idle_packet(timestamp)
     }
 
+    /// Ticks whose voice was encoded.
+    pub(super) fn encoded_ticks(&self) -> u64 {
+        self.encoded_ticks
+    }
+
     /// `ticks` passed without a packet.
     pub(super) fn skip_ticks(&mut self, ticks: u32) {
         let units = TICK_UNITS.wrapping_mul(ticks);
@@ -89,6 +134,8 @@ impl VoiceTrack {
     }
 
     fn encode(&mut self, voice: &Frame8k) -> Option<Bytes> {
+        self.unused_ticks = 0;
+        self.encoded_ticks += 1;
         if self.encoder.is_none() {
             self.encoder = Encoder::new(self.settings).ok();
         }

@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -22,6 +23,7 @@ use crate::meeting::signal::SourceMid;
 use crate::meeting::track::{TrackCodec, TrackKind};
 
 mod description;
+mod downlink;
 mod keyframe;
 mod resend;
 mod setup;
@@ -31,9 +33,11 @@ mod wire;
 #[cfg(test)]
 pub(crate) mod double;
 
+pub use downlink::Downlink;
 pub use setup::{Certificate, PeerSetup};
 pub use slot::{OutgoingRtp, SlotId};
 
+use self::downlink::DownlinkCell;
 use self::slot::Slot;
 
 /// Changes within this time go into one offer: tracks come in pairs, people in groups.
@@ -130,6 +134,8 @@ pub struct Peer {
     audio_level_id: Option<u8>,
     /// Its streams.
     streams: HashMap<u32, Source>,
+    /// What the browser reports of what we send it.
+    downlink: Arc<DownlinkCell>,
     connected: bool,
     ended: bool,
     deadline: Option<Instant>,
@@ -227,8 +233,10 @@ impl Peer {
                 .iter()
                 .any(|section| section.kind == Some(kind))
         };
+        let downlink = Arc::<DownlinkCell>::default();
+        let video = has(TrackKind::Video);
         let connection = setup
-            .connect(now, ufrag, password, has(TrackKind::Video))
+            .connect(now, ufrag, password, video, Arc::clone(&downlink))
             .map_err(unusable)?;
         let peer = Self {
             connection,
@@ -244,6 +252,7 @@ impl Peer {
             payload_types: HashMap::new(),
             audio_level_id: None,
             streams: HashMap::new(),
+            downlink,
             connected: false,
             ended: false,
             deadline: None,
@@ -304,6 +313,11 @@ impl Peer {
     /// Media can flow.
     pub fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// What the browser last reported of what we send it, once it has.
+    pub fn downlink(&self) -> Option<Downlink> {
+        self.downlink.look()
     }
 
     // ── our offers ────────────────────────────────────────────────────────────────────────────

@@ -1,13 +1,12 @@
 //! Settings every peer of a process shares: certificate, codecs, extensions, interceptors.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtc::crypto::{self, SignatureScheme};
 use rtc::ice::mdns::MulticastDnsMode;
-use rtc::interceptor::{
-    NackGeneratorBuilder, ReceiverReportBuilder, Registry, SenderReportBuilder, Slot,
-};
+use rtc::interceptor::{NackGeneratorBuilder, ReceiverReportBuilder, Registry, Slot};
 use rtc::peer_connection::certificate::{CertificateParams, RTCCertificate};
 use rtc::peer_connection::configuration::RTCConfigurationBuilder;
 use rtc::peer_connection::configuration::interceptor_registry::configure_twcc_receiver_only;
@@ -26,6 +25,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 };
 use rtc::shared::error::Error as RtcError;
 
+use super::downlink::{DownlinkCell, Reports};
 use super::keyframe::{self, KeyframeRequests};
 use super::resend::Resend;
 use crate::meeting::track::TrackCodec;
@@ -105,6 +105,7 @@ impl PeerSetup {
         ufrag: &str,
         password: &str,
         video: bool,
+        downlink: Arc<DownlinkCell>,
     ) -> Result<RTCPeerConnection, RtcError> {
         let settings = SettingEngineBuilder::new()
             .with_lite(true)
@@ -124,7 +125,7 @@ impl PeerSetup {
             .build();
         let mut media = MediaEngine::default();
         register_codecs(&mut media)?;
-        let registry = interceptors(&mut media, video)?;
+        let registry = interceptors(&mut media, video, downlink)?;
         let configuration = RTCConfigurationBuilder::new()
             .with_certificates(vec![self.certificate.0.clone()])
             .build();
@@ -226,10 +227,14 @@ pub(super) fn rtp_codec(codec: TrackCodec) -> RTCRtpCodec {
 
 /// Lean for audio (reports only); video adds repair and the arrival reports Chrome's bandwidth
 /// estimate needs.
-fn interceptors(media: &mut MediaEngine, video: bool) -> Result<Registry, RtcError> {
+fn interceptors(
+    media: &mut MediaEngine,
+    video: bool,
+    downlink: Arc<DownlinkCell>,
+) -> Result<Registry, RtcError> {
     let mut registry = Registry::new()
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
-        .with(Slot::SenderReport, SenderReportBuilder::new().build())
+        .with(Slot::SenderReport, Reports::new(downlink))
         .with(Slot::from(keyframe::SLOT), KeyframeRequests::default());
     if video {
         let generator = NackGeneratorBuilder::new()

@@ -237,7 +237,7 @@ impl Session {
             if let Some(level) = packet.level {
                 self.speaker.heard(participant, level);
             }
-            if self.phones > 0 {
+            if self.has_ear {
                 self.bridge.handle_packet(id, packet);
             }
         }

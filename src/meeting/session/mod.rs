@@ -159,6 +159,8 @@ pub struct Session {
     seats: BTreeMap<SeatId, Seat>,
     /// How many of them are phones.
     phones: usize,
+    /// A phone hears what is mixed; as of the last tick.
+    has_ear: bool,
     tracks: BTreeMap<TrackId, Track>,
     next_track: u64,
     bridge: AudioBridge,
@@ -193,6 +195,7 @@ impl Session {
             empty_since: Some(now),
             seats: BTreeMap::new(),
             phones: 0,
+            has_ear: false,
             tracks: BTreeMap::new(),
             next_track: 0,
             bridge,

@@ -17,6 +17,7 @@ use crate::meeting::signal::ClientMessage;
 use crate::rtp::packet::Packet;
 
 mod loss;
+mod sound;
 
 const STEP: Duration = Duration::from_millis(5);
 
@@ -52,6 +53,14 @@ struct World {
     changes: Vec<SessionChange>,
     next: u64,
     network: loss::Network,
+    /// Share of the RTP to browsers that is lost, and what decides which.
+    loss: f64,
+    /// Share of the phones' RTP that is lost on its way to the server.
+    phone_loss: f64,
+    chance: StdRng,
+    /// Phones' tones come and go four times a second, as speech does: codecs take a steady one for
+    /// background.
+    syllables: bool,
 }
 
 impl World {
@@ -84,6 +93,10 @@ impl World {
             changes: Vec::new(),
             next: 0,
             network: loss::Network::default(),
+            loss: 0.0,
+            phone_loss: 0.0,
+            chance: StdRng::seed_from_u64(11),
+            syllables: false,
         }
     }
 
@@ -227,9 +240,17 @@ impl World {
             if let Some(tone) = &mut side.voice {
                 tone.generate(&mut frame);
             }
+            for (at, sample) in frame.iter_mut().enumerate().filter(|_| self.syllables) {
+                let seconds = self.steps as f64 * 0.005 + at as f64 / 8e3;
+                let gain = (std::f64::consts::TAU * 4.0 * seconds).sin().max(0.0);
+                *sample = (f64::from(*sample) * gain) as i16;
+            }
             let mut codes = [0; 160];
             side.law.encode(&frame, &mut codes);
             side.sequence = side.sequence.wrapping_add(1);
+            if self.chance.random_bool(self.phone_loss) {
+                continue;
+            }
             let packet = Packet {
                 sequence: side.sequence,
                 timestamp: u32::from(side.sequence).wrapping_mul(160),
@@ -277,6 +298,11 @@ impl World {
         }
         self.session.egress().clear();
         for packet in packets {
+            let is_rtp = (128..192).contains(&packet.bytes[0])
+                && !(64..=95).contains(&(packet.bytes[1] & 0x7F));
+            if is_rtp && self.chance.random_bool(self.loss) {
+                continue;
+            }
             if let Some(side) = self.browsers.get_mut(&packet.seat) {
                 assert_eq!(packet.to, side.double.address());
                 if self.network.loses_downward(&packet.bytes) {

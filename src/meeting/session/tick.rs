@@ -12,6 +12,9 @@ use crate::rtp::rtcp::ntp_from_unix;
 /// Meters move five times a second.
 const LEVELS_EVERY_TICKS: u64 = 10;
 
+/// The phones' voices follow once a second what browsers report of the way to them.
+const LISTENERS_EVERY_TICKS: u64 = 50;
+
 /// An RTP packet to a phone: 60 ms of G.711 and the header.
 const PACKET_BYTES_MAX: usize = 512;
 
@@ -21,6 +24,9 @@ impl Session {
     pub fn tick(&mut self, now: Instant, wallclock: Duration, skipped: u32) {
         self.ticks += 1;
         if self.phones > 0 {
+            if self.ticks.is_multiple_of(LISTENERS_EVERY_TICKS) {
+                self.follow_listeners(now);
+            }
             self.play_legs(now, skipped);
             self.feed_ears(now);
             self.send_voices(now);
@@ -34,6 +40,20 @@ impl Session {
             self.note_speakers(now, &levels);
             let nobody = SeatId(u64::MAX);
             self.broadcast(nobody, &ServerMessage::Levels { levels });
+        }
+    }
+
+    /// One encoding serves all browsers: the one that loses most decides how it is protected.
+    fn follow_listeners(&mut self, now: Instant) {
+        let losses = self.seats.values().filter_map(|entry| match &entry.media {
+            Media::Browser(browser) => Some(browser.peer.as_ref()?.downlink()?.loss),
+            Media::Phone(_) => None,
+        });
+        let worst = losses.reduce(f32::max);
+        for entry in self.seats.values_mut() {
+            if let Media::Phone(leg) = &mut entry.media {
+                leg.handle_listeners_loss(now, worst);
+            }
         }
     }
 
@@ -59,7 +79,16 @@ impl Session {
     }
 
     /// Mixes, and sends every phone what it hears. Always, silence too: phones hang up on no RTP.
+    /// While all of them have us on hold nothing is decoded or mixed.
     fn feed_ears(&mut self, now: Instant) {
+        let has_ear = self
+            .seats
+            .values()
+            .any(|entry| matches!(&entry.media, Media::Phone(leg) if leg.has_ear()));
+        if self.has_ear && !has_ear {
+            self.bridge.clear();
+        }
+        self.has_ear = has_ear;
         let legs = self.seats.values().filter_map(|entry| match &entry.media {
             Media::Phone(leg) => Some(&**leg),
             Media::Browser(_) => None,
