@@ -7,6 +7,7 @@ mod harness;
 
 mod bad_input;
 mod browser_calls;
+mod browser_page;
 mod crash;
 mod documented;
 mod join_page;

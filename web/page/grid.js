@@ -11,16 +11,17 @@ const WIDTH_MIN_PX = 120;
  * @param {number} count tiles, at least 1
  * @param {number} width of the stage, px
  * @param {number} height of the stage, px
+ * @param {number} [aspectMax] widest, as width by height
  * @returns {{ width: number, height: number }}
  */
-export function tileSize(count, width, height) {
+export function tileSize(count, width, height, aspectMax = ASPECT_MAX) {
   let best = { width: 0, height: 0 };
   for (let columns = 1; columns <= count; columns += 1) {
     const rows = Math.ceil(count / columns);
     const cellWidth = (width - GAP_PX * (columns - 1)) / columns;
     const cellHeight = (height - GAP_PX * (rows - 1)) / rows;
     const size = {
-      width: Math.floor(Math.min(cellWidth, cellHeight * ASPECT_MAX)),
+      width: Math.floor(Math.min(cellWidth, cellHeight * aspectMax)),
       height: Math.floor(Math.min(cellHeight, cellWidth)),
     };
     if (size.width * size.height > best.width * best.height) best = size;
@@ -31,16 +32,21 @@ export function tileSize(count, width, height) {
   return best;
 }
 
-/** Keeps the tiles of `stage` fitted to its parent. @param {HTMLElement} stage */
-export function fitTiles(stage) {
-  const frame = stage.parentElement;
+/**
+ * Keeps the tiles of a list fitted to its frame: its parent, or itself.
+ *
+ * @param {HTMLElement} list
+ * @param {{ self?: boolean }} [options] `self`: the list is its own frame, and its tiles may be wide
+ */
+export function fitTiles(list, { self = false } = {}) {
+  const frame = self ? list : list.parentElement;
   const fit = () => {
     const { clientWidth: width, clientHeight: height } = frame;
     if (width <= 0) return;
-    const tile = tileSize(Math.max(1, stage.childElementCount), width, height);
-    stage.style.setProperty('--tile-width', `${tile.width}px`);
-    stage.style.setProperty('--tile-height', `${tile.height}px`);
+    const tile = tileSize(Math.max(1, list.childElementCount), width, height, self ? 2.4 : undefined);
+    list.style.setProperty('--tile-width', `${tile.width}px`);
+    list.style.setProperty('--tile-height', `${tile.height}px`);
   };
   new ResizeObserver(fit).observe(frame);
-  new MutationObserver(fit).observe(stage, { childList: true });
+  new MutationObserver(fit).observe(list, { childList: true });
 }

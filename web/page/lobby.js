@@ -1,4 +1,5 @@
 import { LevelMeter, resumeMeters } from '../sdk/ringbridge.js';
+import { DevicePicker } from './devices.js';
 import { byId, el, hue, icon, initials, setIcon } from './dom.js';
 import { deviceWords } from './words.js';
 
@@ -42,17 +43,10 @@ export class Lobby {
     });
     self.on('audioUpdate', () => this.#showPicture());
     self.on('videoUpdate', () => this.#showPicture());
-    self.on('deviceListUpdate', () => this.#listDevices());
     self.on('mediaPermissionError', ({ kind, error }) => {
       if (this.#shown) this.notice(deviceWords(error, kind));
     });
-    for (const id of ['microphones', 'cameras']) {
-      byId(id).addEventListener('change', ({ target }) => {
-        const device = target.selectedOptions[0]?.device;
-        if (device) self.setDevice(device).catch(() => {});
-      });
-    }
-    this.#listDevices();
+    new DevicePicker(self, byId('devices'));
     this.#showPicture();
     this.#animate();
   }
@@ -141,30 +135,6 @@ export class Lobby {
       byId('preview-meter-text').textContent = 'Your microphone works';
     }
     requestAnimationFrame(() => this.#animate());
-  }
-
-  async #listDevices() {
-    const self = this.#meeting.self;
-    const lists = [
-      ['microphones', await self.getAudioDevices(), self.audioTrack],
-      ['cameras', await self.getVideoDevices(), self.videoTrack],
-    ];
-    let named = false;
-    for (const [id, devices, track] of lists) {
-      const used = track?.getSettings().deviceId;
-      const options = devices.filter((d) => d.label).map((device) => {
-        const option = el('option', { value: device.deviceId }, device.label);
-        option.device = device;
-        option.selected = device.deviceId === used;
-        return option;
-      });
-      named ||= options.length > 0;
-      const select = byId(id);
-      select.replaceChildren(...options);
-      select.hidden = options.length === 0;
-      select.labels[0].hidden = options.length === 0;
-    }
-    byId('devices').hidden = !named;
   }
 }
 

@@ -4,7 +4,7 @@ import { Lobby } from './lobby.js';
 import { Room } from './room.js';
 import { endWords, refusalWords } from './words.js';
 
-/** Which of the three views is shown: before, in, and after the meeting. */
+/** Which of the views is shown: before, at the door of, in, and after the meeting. */
 async function start() {
   const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
   let meeting;
@@ -22,15 +22,25 @@ async function start() {
     meeting.join().catch(() => {});
   });
 
+  meeting.self.on('waitlisted', () => {
+    lobby.busy(false);
+    lobby.hide();
+    room.hide();
+    byId('waiting').hidden = false;
+    byId('waiting-title').focus();
+  });
+  byId('waiting-leave').addEventListener('click', () => meeting.leave());
   meeting.self.on('roomJoined', () => {
     lobby.busy(false);
     lobby.hide();
+    byId('waiting').hidden = true;
     byId('ended').hidden = true;
     room.show();
   });
   meeting.self.on('roomLeft', ({ state, error }) => {
     lobby.busy(false);
     room.hide();
+    byId('waiting').hidden = true;
     if (state !== 'failed' && state !== 'rejected') meeting.self.releaseMedia();
     if (state === 'failed' && !byId('lobby').hidden) {
       // Nothing is lost yet: say it beside the button that tries again.

@@ -6,6 +6,8 @@ export class Playback {
   /** @type {Map<string, HTMLAudioElement>} */
   #players = new Map();
   #onBlocked;
+  /** @type {string | undefined} the speaker to play on; the system's without */
+  #sinkId;
 
   /** @param {(blocked: boolean) => void} onBlocked */
   constructor(onBlocked) {
@@ -29,7 +31,14 @@ export class Playback {
     audio.autoplay = true;
     audio.srcObject = new MediaStream([track]);
     this.#players.set(id, audio);
+    this.#route(audio);
     this.#play(audio);
+  }
+
+  /** Plays on another speaker from now on. @param {string} deviceId */
+  async setSpeaker(deviceId) {
+    this.#sinkId = deviceId;
+    await Promise.all([...this.#players.values()].map((audio) => this.#route(audio)));
   }
 
   clear() {
@@ -40,6 +49,12 @@ export class Playback {
   async unlock() {
     this.#onBlocked(false);
     for (const audio of this.#players.values()) await this.#play(audio);
+  }
+
+  async #route(audio) {
+    if (this.#sinkId === undefined || !audio.setSinkId) return;
+    // Unplugged meanwhile: the browser goes on with the system's speaker.
+    await audio.setSinkId(this.#sinkId).catch(() => {});
   }
 
   async #play(audio) {

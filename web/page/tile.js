@@ -18,6 +18,8 @@ export class Tile {
   /** @type {LevelMeter | undefined} */
   #meter;
   #shownLevel = 0;
+  /** @type {HTMLButtonElement | undefined} */
+  #pin;
 
   /**
    * @param {import('../sdk/participants.js').Participant | import('../sdk/self.js').Self} participant
@@ -26,6 +28,10 @@ export class Tile {
   constructor(participant, { isSelf = false } = {}) {
     this.#participant = participant;
     this.#isSelf = isSelf;
+    if (!isSelf) {
+      this.#pin = el('button', { type: 'button', class: 'tile-pin', 'aria-pressed': 'false' }, icon('pin'), el('span', { class: 'visually-hidden' }));
+      this.#pin.addEventListener('click', () => (participant.isPinned ? participant.unpin() : participant.pin()));
+    }
     this.#avatar = el('div', { class: 'avatar', 'aria-hidden': 'true' });
     this.#name = el('span', { class: 'label-name' });
     this.#status = el('span', { class: 'visually-hidden' });
@@ -42,6 +48,7 @@ export class Tile {
       this.#avatar,
       this.#chips,
       el('div', { class: 'label' }, this.bars, this.muted, this.#name, this.#status),
+      ...(this.#pin ? [this.#pin] : []),
     );
     this.update();
   }
@@ -63,6 +70,15 @@ export class Tile {
     this.#showChips(isPhone, p.onHold);
     this.#showVideo(p.videoEnabled ? p.videoTrack : undefined);
     this.#meterFor(p.audioEnabled ? p.audioTrack : undefined);
+  }
+
+  /** @param {boolean} pinned kept in the foreground */
+  showPinned(pinned) {
+    if (!this.#pin) return;
+    this.#pin.setAttribute('aria-pressed', String(pinned));
+    const text = `Keep ${this.#participant.name || 'this caller'} in front`;
+    this.#pin.querySelector('span').textContent = text;
+    this.#pin.title = pinned ? 'No longer keep in front' : 'Keep in front';
   }
 
   /** Redraws the meter; called many times a second. */
@@ -121,7 +137,7 @@ export class ScreenTile {
   constructor(id, name, track) {
     this.track = track;
     this.node = el(
-      'div',
+      'li',
       { class: 'tile', 'data-kind': 'screen', 'data-screen-of': id },
       videoElement(track, `Screen of ${name}`),
       el('div', { class: 'label' }, el('span', { class: 'label-name' }, `${name}'s screen`)),

@@ -54,6 +54,19 @@ export function lossWords(reason) {
   };
 }
 
+/** What the server did not do. @returns {Words} */
+export function serverWords({ code, message }) {
+  switch (code) {
+    case 'not_permitted':
+      return { title: 'You may not do that here', text: 'Ask the person who runs this meeting.' };
+    case 'rate_limited':
+    case 'too_many_messages':
+      return { title: 'Too much at once', text: 'Wait a moment, then try again.' };
+    default:
+      return { title: 'The server refused something', text: message };
+  }
+}
+
 /** Why one could not get in, or is no longer in. @returns {Words} */
 export function endWords(state, error) {
   switch (state) {
@@ -92,6 +105,8 @@ export function refusalWords(error) {
       return { title: 'This meeting is closed', text: 'It is not open for joining at the moment.', bad: true };
     case 'meeting_full':
       return { title: 'The meeting is full', text: 'Wait until someone leaves, then try again.', action: 'Try again', bad: true };
+    case 'denied':
+      return { title: 'You were not let in', text: 'Someone in the meeting sent you away. Ask them before you try again.', action: 'Try again', bad: true };
     case 'participant_removed':
       return { title: 'Your invitation was withdrawn', text: 'Ask the person who invited you for a new one.', bad: true };
     case 'overloaded':

@@ -1,9 +1,12 @@
-import { Emitter } from './emitter.js';
+import { Chat } from './chat.js';
 import { RingbridgeError } from './errors.js';
 import { MediaConnection } from './media.js';
+import { Meta } from './meta.js';
 import { Participants } from './participants.js';
+import { QualityMonitor } from './quality.js';
 import { Self } from './self.js';
 import { SignalSocket } from './signal.js';
+import { Stage } from './stage.js';
 import { readToken } from './token.js';
 
 /**
@@ -16,11 +19,12 @@ import { readToken } from './token.js';
 
 /**
  * Where one stands.
- * `left`, `kicked`, `ended`, `replaced`, `rejected`, `failed` and `disconnected` are ends; only after
- * the last two is joining again likely to help.
+ * `waitlisted`: in the waiting room, until somebody decides. `left`, `kicked`, `ended`, `replaced`,
+ * `rejected`, `failed` and `disconnected` are ends; only after the last two is joining again likely
+ * to help.
  *
- * @typedef {'init' | 'connecting' | 'joined' | 'reconnecting' | 'left' | 'kicked' | 'ended'
- *   | 'replaced' | 'rejected' | 'failed' | 'disconnected'} RoomState
+ * @typedef {'init' | 'connecting' | 'waitlisted' | 'joined' | 'reconnecting' | 'left' | 'kicked'
+ *   | 'ended' | 'replaced' | 'rejected' | 'failed' | 'disconnected'} RoomState
  */
 
 /** What was lost first. @typedef {'signalling' | 'media' | 'negotiation' | 'server'} LossReason */
@@ -34,7 +38,17 @@ const MUTE_ECHO_MS = 800;
 /** Server codes after which another attempt may succeed by itself. */
 const PASSING = new Set(['overloaded', 'draining', 'internal', 'shutdown', 'connection_lost']);
 /** The server's `bye` reasons that are final, and the state each leads to. */
-const FINAL_BYES = { left: 'left', kicked: 'kicked', replaced: 'replaced', session_ended: 'ended' };
+const FINAL_BYES = {
+  left: 'left',
+  kicked: 'kicked',
+  replaced: 'replaced',
+  session_ended: 'ended',
+  denied: 'rejected',
+};
+/** While in one of these there is, or shortly may be, a seat to lose. */
+const BUSY = new Set(['connecting', 'waitlisted', 'joined', 'reconnecting']);
+/** @type {import('./media.js').Source[]} */
+const SOURCES = ['microphone', 'camera', 'screen'];
 
 /**
  * A meeting as one participant sees it.
@@ -55,6 +69,8 @@ export class RingbridgeClient {
   #media;
   #mediaTimer = 0;
   #muteTimer = 0;
+  /** @type {QualityMonitor} */
+  #quality;
   #wake = () => {};
   /** Attempts to reconnect since media was last connected. */
   #attempt = 0;
@@ -84,10 +100,21 @@ export class RingbridgeClient {
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     this.#url = url.href;
 
+    const send = (message) => this.#send(message);
     this.self = new Self(name);
-    this.participants = new Participants();
+    this.participants = new Participants(send);
+    this.chat = new Chat(send, this.self.permissions);
+    this.stage = new Stage(send, this.self.permissions);
     this.meta = new Meta();
+    this.#quality = new QualityMonitor(
+      () => this.getStats(),
+      (score, stats) => this.self.setMediaScore(score, stats),
+    );
     this.self.on('sourceChanged', (source) => this.#sendSource(source));
+    this.self.permissions.on('permissionsUpdate', () => {
+      this.self.applyPermissions();
+      this.stage.permissionsChanged();
+    });
     if (defaults.audio) this.self.enableAudio().catch(() => {});
     if (defaults.video) this.self.enableVideo().catch(() => {});
     globalThis.addEventListener?.('online', () => this.#wake());
@@ -99,22 +126,34 @@ export class RingbridgeClient {
     return this.self.roomState;
   }
 
+  /** Everything one may and may not do. */
+  get permissions() {
+    return this.self.permissions;
+  }
+
   /**
-   * Takes the seat. Resolves when the server gave it; media connects meanwhile.
+   * Takes the seat. Resolves when the server gave it, which may take a host's word when there is a
+   * waiting room (`self` then emits `waitlisted`); media connects meanwhile.
    *
    * @throws {RingbridgeError} with the reason; the state is then `rejected` (by the server) or
    *   `failed` (it could not be reached), and joining again is allowed
    */
   async join() {
-    if (['connecting', 'joined', 'reconnecting'].includes(this.roomState)) return;
+    if (BUSY.has(this.roomState)) return;
     this.#setState('connecting');
     try {
       checkExpiry(readToken(this.#token));
       await this.#connect(this.#token);
     } catch (error) {
-      if (this.roomState !== 'connecting') return;
-      const refused = error.code !== 'server_unreachable' && !PASSING.has(error.serverCode);
-      this.#end(refused ? 'rejected' : 'failed', error);
+      const passing = error.code === 'server_unreachable' || PASSING.has(error.serverCode);
+      if (passing && this.roomState === 'waitlisted') {
+        // Whoever waits has got in already once: come back by itself, as from a seat.
+        this.#setState('reconnecting');
+        await this.#reconnect();
+        return;
+      }
+      if (this.roomState !== 'connecting' && this.roomState !== 'waitlisted') return;
+      this.#end(passing ? 'failed' : 'rejected', error);
       throw error;
     }
   }
@@ -126,7 +165,7 @@ export class RingbridgeClient {
 
   /** Gives up the seat and the devices. */
   leave() {
-    if (['connecting', 'joined', 'reconnecting'].includes(this.roomState)) {
+    if (BUSY.has(this.roomState)) {
       this.#signal?.send({ type: 'leave' });
       this.#end('left');
     }
@@ -147,23 +186,35 @@ export class RingbridgeClient {
     const reconnected = this.roomState === 'reconnecting';
     const signal = new SignalSocket(this.#url);
     this.#signal = signal;
+    signal.on('waiting', () => {
+      this.#setState('waitlisted');
+      this.self.setWaiting();
+    });
     const joined = await signal.join(token, this.self.name);
     this.#resumeToken = joined.resume_token;
     this.self.id = joined.participant.id;
     this.self.name = joined.participant.name;
+    this.self.picture = joined.participant.picture;
+    this.self.customParticipantId = joined.participant.custom_participant_id;
     this.self.setMutedByServer(false);
-    this.self.setPermissions({
-      canProduceAudio: joined.permissions.audio,
-      canProduceVideo: joined.permissions.video,
-      canProduceScreenshare: joined.permissions.screenshare,
-    });
+    this.self.permissions.update(joined.permissions);
     this.meta.update(joined);
+    this.stage.reset();
     this.#openMedia(signal);
     signal.on('message', (message) => this.#handle(message));
     signal.on('close', () => this.#lost('signalling'));
     this.#setState('joined');
-    this.participants.joined.replaceAll(joined.participants);
+    this.participants.replaceAll(joined.participants);
+    this.chat.replaceAll(joined.chat ?? []);
     this.self.emit('roomJoined', { reconnected });
+  }
+
+  /** What the chat, the participants and the stage say. @param {object} message */
+  #send(message) {
+    if (this.roomState !== 'joined') {
+      throw new RingbridgeError('not_joined', `${message.type}: not in the meeting`);
+    }
+    this.#signal?.send(message);
   }
 
   #openMedia(signal) {
@@ -171,7 +222,7 @@ export class RingbridgeClient {
     this.#media = media;
     media.on('tracks', (tracks) => {
       this.#remoteTracks = tracks;
-      this.participants.joined.setTracks(tracks);
+      this.participants.setTracks(tracks);
     });
     media.on('state', (state) => this.#mediaState(state));
     media.on('failure', (error) => {
@@ -179,11 +230,14 @@ export class RingbridgeClient {
       this.#lost('negotiation');
     });
     media.start().then(() => {
-      for (const source of ['microphone', 'camera', 'screen']) this.#sendSource(source);
+      for (const source of SOURCES) this.#sendSource(source);
     });
+    this.#quality.start();
   }
 
   #remoteTracks = [];
+  /** Who muted us, by the last `muted`. @type {string | undefined} */
+  #mutedBy;
 
   #handle(message) {
     switch (message.type) {
@@ -194,15 +248,15 @@ export class RingbridgeClient {
         this.#media?.handleOffer(message.sdp, message.tracks);
         break;
       case 'participant_joined':
-        this.participants.joined.put(message.participant);
-        this.participants.joined.setTracks(this.#remoteTracks);
+        this.participants.put(message.participant);
+        this.participants.setTracks(this.#remoteTracks);
         break;
       case 'participant_updated':
         if (message.participant.id === this.self.id) this.#ownView(message.participant);
-        else this.participants.joined.put(message.participant);
+        else this.participants.put(message.participant);
         break;
       case 'participant_left':
-        this.participants.joined.remove(message.participant_id);
+        this.participants.remove(message.participant_id);
         break;
       case 'dtmf': {
         const participant = this.participants.joined.get(message.participant_id);
@@ -211,6 +265,32 @@ export class RingbridgeClient {
       }
       case 'levels':
         this.participants.setLevels(message.levels);
+        break;
+      case 'chat':
+        this.chat.add(message.message);
+        break;
+      case 'reaction': {
+        const participant = this.participants.joined.get(message.participant_id);
+        const { participant_id: participantId, emoji } = message;
+        this.participants.emit('reaction', { participantId, participant, emoji });
+        break;
+      }
+      case 'broadcast':
+        this.participants.emit('broadcastedMessage', {
+          type: message.kind,
+          payload: message.payload,
+          participantId: message.participant_id,
+          timestamp: Date.now(),
+        });
+        break;
+      case 'waiting_list':
+        this.participants.setWaiting(message.participants);
+        break;
+      case 'permissions':
+        this.self.permissions.update(message.permissions);
+        break;
+      case 'muted':
+        this.#mutedBy = message.by;
         break;
       case 'error':
         this.meta.emit('serverError', { code: message.code, message: message.message });
@@ -234,7 +314,7 @@ export class RingbridgeClient {
     if (!muted) this.self.setMutedByServer(false);
     else if (this.self.audioEnabled) {
       this.#muteTimer = setTimeout(() => {
-        if (this.self.audioEnabled) this.self.setMutedByServer(true);
+        if (this.self.audioEnabled) this.self.setMutedByServer(true, this.#mutedBy);
       }, MUTE_ECHO_MS);
     }
   }
@@ -251,6 +331,7 @@ export class RingbridgeClient {
 
   #mediaState(state) {
     clearTimeout(this.#mediaTimer);
+    this.meta.mediaState = state;
     this.meta.emit('mediaConnectionUpdate', { state });
     // Only now is all well again: a server that can be joined but not heard is not.
     if (state === 'connected') this.#attempt = 0;
@@ -269,7 +350,7 @@ export class RingbridgeClient {
     if (this.roomState !== 'joined') return;
     console.info(`ringbridge: reconnecting (${reason})`);
     this.#closeConnections();
-    this.participants.joined.setTracks([]);
+    this.participants.setTracks([]);
     this.#lossReason = reason;
     this.#setState('reconnecting');
     this.#reconnect();
@@ -287,9 +368,11 @@ export class RingbridgeClient {
         await this.#connect(this.#resumeToken ?? this.#token);
         return;
       } catch (error) {
+        // The waiting room may have come between: it is lost like a seat.
+        if (this.roomState === 'waitlisted') this.#setState('reconnecting');
         if (this.roomState !== 'reconnecting') return;
         if (error.code === 'server_unreachable' || PASSING.has(error.serverCode)) continue;
-        if (this.#resumeToken) {
+        if (this.#resumeToken && error.serverCode !== 'denied') {
           // The seat may be gone for good while the invitation still stands.
           this.#resumeToken = undefined;
           continue;
@@ -313,6 +396,7 @@ export class RingbridgeClient {
   }
 
   #closeConnections() {
+    this.#quality.stop();
     clearTimeout(this.#mediaTimer);
     clearTimeout(this.#muteTimer);
     this.#signal?.close();
@@ -329,46 +413,30 @@ export class RingbridgeClient {
     this.#attempt = 0;
     this.#setState(state);
     this.#wake();
-    this.participants.joined.clear();
-    this.self.setPermissions();
+    this.participants.clear();
+    this.stage.reset();
+    this.self.permissions.reset();
     this.self.emit('roomLeft', { state, error });
   }
 
   #setState(state) {
     this.self.roomState = state;
-    const socket = { connecting: 'connecting', joined: 'connected', reconnecting: 'reconnecting' }[state];
+    const socket = {
+      connecting: 'connecting',
+      waitlisted: 'connected',
+      joined: 'connected',
+      reconnecting: 'reconnecting',
+    }[state];
     this.#emitConnection(socket ?? 'disconnected');
   }
 
   #emitConnection(state) {
+    this.meta.socketState = state;
     this.meta.emit('socketConnectionUpdate', {
       state,
       reconnectionAttempt: this.#attempt,
       reason: this.#lossReason,
     });
-  }
-}
-
-/**
- * Facts about the meeting.
- *
- * Events: `socketConnectionUpdate` ({state, reconnectionAttempt, reason}), `mediaConnectionUpdate` ({state}),
- * `serverError` ({code, message}).
- */
-class Meta extends Emitter {
-  /** @type {string | undefined} */
-  meetingId;
-  /** @type {string | undefined} */
-  sessionId;
-  meetingTitle = '';
-  /** @type {string | undefined} where a phone dials in, if the server tells */
-  sipUri;
-
-  update(joined) {
-    this.meetingId = joined.meeting_id;
-    this.sessionId = joined.session_id;
-    this.meetingTitle = joined.title;
-    this.sipUri = joined.sip_uri;
   }
 }
 

@@ -5,7 +5,7 @@
  *   | 'token_missing' | 'token_malformed' | 'token_expired'
  *   | 'server_unreachable' | 'server_refused' | 'connection_lost'
  *   | 'device_missing' | 'device_denied' | 'device_busy' | 'device_lost' | 'device_failed'
- *   | 'not_permitted'} ErrorCode
+ *   | 'not_permitted' | 'not_joined' | 'message_too_long'} ErrorCode
  */
 
 /** An error with a code; the only kind the SDK throws or emits. */

@@ -1,68 +1,86 @@
+import { listDevices, openTrack } from './devices.js';
 import { Emitter } from './emitter.js';
-import { RingbridgeError, deviceError } from './errors.js';
+import { RingbridgeError } from './errors.js';
+import { Permissions } from './permissions.js';
 
 /** @typedef {import('./media.js').Source} Source */
+/** @typedef {import('./client.js').RoomState} RoomState */
+/** @typedef {import('./quality.js').ScoreStats} ScoreStats */
 
-/**
- * What the participant's preset allows.
- * @typedef {'ALLOWED' | 'NOT_ALLOWED' | 'CAN_REQUEST'} CanProduce
- * @typedef {{ canProduceAudio: CanProduce, canProduceVideo: CanProduce,
- *   canProduceScreenshare: CanProduce }} Permissions
- */
-
-/** @type {Permissions} what is assumed until the server says otherwise */
-const ALL_ALLOWED = {
-  canProduceAudio: 'ALLOWED',
-  canProduceVideo: 'ALLOWED',
-  canProduceScreenshare: 'ALLOWED',
-};
-/** @type {Record<Source, keyof Permissions>} */
-const PERMISSION_OF = {
-  microphone: 'canProduceAudio',
-  camera: 'canProduceVideo',
-  screen: 'canProduceScreenshare',
-};
-
-const CAMERA = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 24 } };
-const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+/** @type {Source[]} */
+const SOURCES = ['microphone', 'camera', 'screen'];
 
 /**
  * Oneself: name, microphone, camera, screen. Usable before joining (a preview) and after leaving.
  *
- * Events: `roomJoined` ({reconnected}), `roomLeft` ({state}), `audioUpdate`, `videoUpdate`,
- * `screenShareUpdate`, `mediaPermissionError` ({kind: 'audio'|'video'|'screenshare', error}),
- * `deviceListUpdate`, `mutedByServer` ({muted}), and, for the client, `sourceChanged` (Source).
+ * Events: `roomJoined` ({reconnected}), `roomLeft` ({state, error}), `waitlisted`, `audioUpdate`
+ * ({audioEnabled, audioTrack}), `videoUpdate` ({videoEnabled, videoTrack}), `screenShareUpdate`
+ * ({screenShareEnabled, screenShareTracks}), `mediaPermissionError` ({kind: 'audio' | 'video' |
+ * 'screenshare', error}), `deviceUpdate` ({device}), `deviceListUpdate`, `mediaScoreUpdate`
+ * ({kind, isScreenshare, score, scoreStats}), `mutedByServer` ({muted, by}), and, for the client,
+ * `sourceChanged` (Source).
  */
 export class Self extends Emitter {
   /** @type {Map<Source, MediaStreamTrack>} */
   #tracks = new Map();
+  /** @type {Record<Source, boolean>} */
   #wanted = { microphone: false, camera: false, screen: false };
+  /** @type {Record<Source, Promise<void>>} */
   #turn = { microphone: Promise.resolve(), camera: Promise.resolve(), screen: Promise.resolve() };
-  #deviceIds = { microphone: undefined, camera: undefined };
+  /** @type {Record<string, string | undefined>} device ids, by source or `speaker` */
+  #chosen = {};
 
   /** @param {string} name */
   constructor(name) {
     super();
     /** @type {string | undefined} set by joining */
     this.id = undefined;
+    /** @type {string} */
     this.name = name;
+    /** @type {string | undefined} */
+    this.picture = undefined;
+    /** @type {string | undefined} */
+    this.customParticipantId = undefined;
+    /** @type {RoomState} */
     this.roomState = 'init';
-    /** @type {Permissions} known once joined */
-    this.permissions = ALL_ALLOWED;
+    /** Known once joined. */
+    this.permissions = new Permissions();
     /** Someone with the permission, or the API, silenced our microphone at the server. */
     this.mutedByServer = false;
+    /** @type {number | undefined} the last `mediaScoreUpdate`'s score */
+    this.mediaScore = undefined;
     navigator.mediaDevices?.addEventListener?.('devicechange', () => this.emit('deviceListUpdate'));
   }
 
+  /** The participant's id under the name Dyte's users know. */
   get userId() {
     return this.id;
   }
 
-  /** For the client: what is not allowed is let go of. @param {Permissions} [permissions] */
-  setPermissions(permissions = ALL_ALLOWED) {
-    this.permissions = permissions;
-    for (const source of ['microphone', 'camera', 'screen']) {
-      if (this.#allowed(source)) continue;
+  /** True from the seat being given until it is lost for good. */
+  get roomJoined() {
+    return this.roomState === 'joined' || this.roomState === 'reconnecting';
+  }
+
+  /** @returns {'none' | 'waiting' | 'accepted' | 'rejected'} where one stands with the waiting room */
+  get waitlistStatus() {
+    if (this.roomState === 'waitlisted') return 'waiting';
+    if (this.roomState === 'rejected') return 'rejected';
+    return this.#waited ? 'accepted' : 'none';
+  }
+
+  #waited = false;
+
+  /** For the client: the server lets one wait. */
+  setWaiting() {
+    this.#waited = true;
+    this.emit('waitlisted');
+  }
+
+  /** For the client: what is no longer allowed is let go of. */
+  applyPermissions() {
+    for (const source of SOURCES) {
+      if (this.#allowed(source) || (!this.#wanted[source] && !this.#tracks.has(source))) continue;
       this.#wanted[source] = false;
       this.#drop(source);
       this.#changed(source);
@@ -70,14 +88,14 @@ export class Self extends Emitter {
   }
 
   #allowed(source) {
-    return this.permissions[PERMISSION_OF[source]] === 'ALLOWED';
+    return this.permissions.of(source) === 'ALLOWED';
   }
 
-  /** For the client. @param {boolean} muted */
-  setMutedByServer(muted) {
+  /** For the client. @param {boolean} muted @param {string} [by] the participant who did it */
+  setMutedByServer(muted, by) {
     if (this.mutedByServer === muted) return;
     this.mutedByServer = muted;
-    this.emit('mutedByServer', { muted });
+    this.emit('mutedByServer', { muted, by });
   }
 
   /** @param {string} name takes effect at the next join */
@@ -102,10 +120,12 @@ export class Self extends Emitter {
     return this.#tracks.get('microphone');
   }
 
+  /** @returns {MediaStreamTrack | undefined} */
   get videoTrack() {
     return this.#tracks.get('camera');
   }
 
+  /** @returns {{ video?: MediaStreamTrack }} */
   get screenShareTracks() {
     return { video: this.#tracks.get('screen') };
   }
@@ -142,6 +162,11 @@ export class Self extends Emitter {
   }
 
   /** @returns {Promise<MediaDeviceInfo[]>} */
+  getAllDevices() {
+    return listDevices();
+  }
+
+  /** @returns {Promise<MediaDeviceInfo[]>} */
   async getAudioDevices() {
     return (await listDevices()).filter((d) => d.kind === 'audioinput');
   }
@@ -151,14 +176,48 @@ export class Self extends Emitter {
     return (await listDevices()).filter((d) => d.kind === 'videoinput');
   }
 
-  /** Uses another microphone or camera, at once if that source is on. @param {MediaDeviceInfo} device */
+  /** @returns {Promise<MediaDeviceInfo[]>} where sound can go; empty where the browser decides */
+  async getSpeakerDevices() {
+    return (await listDevices()).filter((d) => d.kind === 'audiooutput');
+  }
+
+  /** @returns {Promise<{ audio?: MediaDeviceInfo, video?: MediaDeviceInfo, speaker?: MediaDeviceInfo }>} */
+  async getCurrentDevices() {
+    const all = await listDevices();
+    const find = (kind, id) => all.find((d) => d.kind === kind && d.deviceId === id);
+    return {
+      audio: find('audioinput', this.audioTrack?.getSettings().deviceId ?? this.#chosen.microphone),
+      video: find('videoinput', this.videoTrack?.getSettings().deviceId ?? this.#chosen.camera),
+      speaker: find('audiooutput', this.#chosen.speaker ?? 'default'),
+    };
+  }
+
+  /**
+   * Uses another microphone or camera, at once if that source is on. A speaker is only remembered
+   * and told by `deviceUpdate`: who plays the sound gives it to `setSinkId`.
+   *
+   * @param {MediaDeviceInfo} device
+   */
   async setDevice(device) {
+    if (device.kind === 'audiooutput') {
+      this.#chosen.speaker = device.deviceId;
+      this.emit('deviceUpdate', { device });
+      return;
+    }
     const source = device.kind === 'videoinput' ? 'camera' : 'microphone';
-    this.#deviceIds[source] = device.deviceId;
-    if (!this.#tracks.has(source)) return;
-    const wanted = this.#wanted[source];
-    await this.#inTurn(source, async () => this.#drop(source));
-    if (wanted) await this.#switch(source, true);
+    this.#chosen[source] = device.deviceId;
+    if (this.#tracks.has(source)) {
+      const wanted = this.#wanted[source];
+      await this.#inTurn(source, async () => this.#drop(source));
+      if (wanted) await this.#switch(source, true);
+    }
+    this.emit('deviceUpdate', { device });
+  }
+
+  /** For the client. @param {number} score @param {ScoreStats} scoreStats */
+  setMediaScore(score, scoreStats) {
+    this.mediaScore = score;
+    this.emit('mediaScoreUpdate', { kind: 'audio', isScreenshare: false, score, scoreStats });
   }
 
   /** Lets go of microphone, camera and screen. */
@@ -197,8 +256,10 @@ export class Self extends Emitter {
   async #acquire(source) {
     let track;
     try {
-      track = await openTrack(source, this.#deviceIds[source]);
+      track = await openTrack(source, this.#chosen[source]);
     } catch (error) {
+      // A device that was chosen once and has gone must not keep one from using another.
+      if (error.code === 'device_missing') this.#chosen[source] = undefined;
       this.#wanted[source] = false;
       this.#changed(source);
       this.#failed(source, error);
@@ -247,31 +308,4 @@ export class Self extends Emitter {
     const kind = { microphone: 'audio', camera: 'video', screen: 'screenshare' }[source];
     this.emit('mediaPermissionError', { kind, error });
   }
-}
-
-/** @returns {Promise<MediaStreamTrack>} */
-async function openTrack(source, deviceId) {
-  if (!window.isSecureContext) {
-    throw new RingbridgeError('insecure_context', 'no microphone or camera without https');
-  }
-  const devices = navigator.mediaDevices;
-  if (!devices?.getUserMedia || (source === 'screen' && !devices.getDisplayMedia)) {
-    throw new RingbridgeError('browser_unsupported', `${source}: not offered by this browser`);
-  }
-  const chosen = deviceId ? { deviceId: { exact: deviceId } } : {};
-  try {
-    let stream;
-    if (source === 'screen') stream = await devices.getDisplayMedia({ video: true });
-    else if (source === 'camera') stream = await devices.getUserMedia({ video: { ...CAMERA, ...chosen } });
-    else stream = await devices.getUserMedia({ audio: { ...MICROPHONE, ...chosen } });
-    const [track] = stream.getTracks();
-    if (source === 'screen') track.contentHint = 'detail';
-    return track;
-  } catch (error) {
-    throw deviceError(error, source);
-  }
-}
-
-async function listDevices() {
-  return (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
 }

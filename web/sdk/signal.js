@@ -11,8 +11,9 @@ const SILENCE_MAX_MS = 25_000;
 /**
  * One signalling WebSocket, from `join` to its close. A reconnect makes a new one.
  *
- * Events: `message` (every server message after `joined`, in order) and `close` (once; not after
- * our own {@link SignalSocket#close}).
+ * Events: `waiting` (the server has us in its waiting room; the seat may come much later),
+ * `message` (every server message after `joined`, in order) and `close` (once; not after our own
+ * {@link SignalSocket#close}).
  */
 export class SignalSocket extends Emitter {
   #socket;
@@ -64,8 +65,12 @@ export class SignalSocket extends Emitter {
         } else if (message.type === 'joined') {
           joined = true;
           clearTimeout(deadline);
-          this.#pingTimer = setInterval(() => this.#ping(), PING_INTERVAL_MS);
+          this.#startPinging();
           resolve(message);
+        } else if (message.type === 'waiting') {
+          clearTimeout(deadline);
+          this.#startPinging();
+          this.emit('waiting', message);
         } else if (message.type === 'error') {
           fail(new RingbridgeError('server_refused', message.message, { serverCode: message.code }));
         } else if (message.type === 'bye') {
@@ -100,8 +105,14 @@ export class SignalSocket extends Emitter {
 
   /** Closes as if the network had done it. */
   abandon() {
+    this.#refuseJoin(new RingbridgeError('server_unreachable', 'the server fell silent'));
     this.#ended();
     this.#socket?.close();
+  }
+
+  #startPinging() {
+    clearInterval(this.#pingTimer);
+    this.#pingTimer = setInterval(() => this.#ping(), PING_INTERVAL_MS);
   }
 
   #ping() {

@@ -1,6 +1,7 @@
 // Headless Chromium for the Rust tests: one JSON command per line on stdin, one JSON reply per
 // line on stdout. It ends with its stdin.
 import { createInterface } from 'node:readline';
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 import { installFakes } from './fakes.mjs';
 
@@ -43,6 +44,9 @@ const commands = {
   fill: ({ page, selector, value }) => pages.get(page).fill(selector, value),
   click: ({ page, selector }) => pages.get(page).click(selector),
   press: ({ page, key }) => pages.get(page).keyboard.press(key),
+  select: ({ page, selector, value }) => pages.get(page).selectOption(selector, value).then(() => null),
+  resize: ({ page, width, height }) => pages.get(page).setViewportSize({ width, height }),
+  axe: ({ page }) => audit(pages.get(page)),
   evaluate: ({ page, script }) => pages.get(page).evaluate(script),
   // Not `waitForFunction`: it polls with eval(), which the page's security policy forbids.
   async wait({ page, script, timeout_ms: timeout }) {
@@ -70,6 +74,15 @@ for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(reply)}\n`);
 }
 await browser.close();
+
+/** What axe-core, the accessibility checker, finds wrong: one line for each rule and place. */
+async function audit(page) {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate('axe.run(document, { resultTypes: ["violations"] })');
+  return violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ target, any }) => `${id}: ${help}: ${target} (${any[0]?.message ?? ''})`),
+  );
+}
 
 function within(promise, ms) {
   let timer;

@@ -10,16 +10,32 @@ export function installFakes(fakes) {
   let audio;
   const context = () => (audio ??= new AudioContext());
 
+  /** What there is to choose from: each microphone hears its own tone. */
+  const devices = [
+    ...(fakes.tone_hz === null ? [] : [['audioinput', 'desk', 'Desk microphone'], ['audioinput', 'headset', 'Headset']]),
+    ...(fakes.colour === null ? [] : [['videoinput', 'camera', 'Built-in camera']]),
+    ['audiooutput', 'default', 'Loudspeakers'],
+    ['audiooutput', 'phones', 'Headphones'],
+  ].map(([kind, deviceId, label]) => ({ kind, deviceId, label, groupId: '' }));
+  const HEADSET_OFFSET_HZ = 210;
+
+  /** A track that says which device it is of, as a real one does. */
+  function of(deviceId, [track]) {
+    const settings = track.getSettings.bind(track);
+    track.getSettings = () => ({ ...settings(), deviceId });
+    return [track];
+  }
+
   // A steady tone from a real (or Chromium's fake) microphone would fall to noise suppression.
-  function microphone() {
+  function microphone(deviceId) {
     const oscillator = context().createOscillator();
-    oscillator.frequency.value = fakes.tone_hz;
+    oscillator.frequency.value = fakes.tone_hz + (deviceId === 'headset' ? HEADSET_OFFSET_HZ : 0);
     const gain = context().createGain();
     gain.gain.value = 0.3;
     const destination = context().createMediaStreamDestination();
     oscillator.connect(gain).connect(destination);
     oscillator.start();
-    return destination.stream.getAudioTracks();
+    return of(deviceId, destination.stream.getAudioTracks());
   }
 
   function picture(colour) {
@@ -42,12 +58,22 @@ export function installFakes(fakes) {
       if (wanted.audio && fakes.microphone_error) throw new DOMException('', fakes.microphone_error);
       if (wanted.audio && fakes.tone_hz === null) throw new DOMException('', 'NotFoundError');
       if (wanted.video && fakes.colour === null) throw new DOMException('', 'NotFoundError');
+      const chosen = wanted.audio?.deviceId?.exact ?? 'desk';
       return new MediaStream([
-        ...(wanted.audio ? microphone() : []),
-        ...(wanted.video ? picture(fakes.colour) : []),
+        ...(wanted.audio ? microphone(chosen) : []),
+        ...(wanted.video ? of('camera', picture(fakes.colour)) : []),
       ]);
     };
+    navigator.mediaDevices.enumerateDevices = async () => devices;
   }
+
+  // Which speaker each player was told to use; the fake ones do not exist.
+  const route = HTMLMediaElement.prototype.setSinkId;
+  HTMLMediaElement.prototype.setSinkId = async function (deviceId) {
+    this.e2eSinkId = deviceId;
+    await route.call(this, '');
+  };
+  window.e2eSpeakers = () => [...players].map((player) => player.e2eSinkId);
 
   if (navigator.mediaDevices) {
     navigator.mediaDevices.getDisplayMedia = async () => new MediaStream(picture('rgb(20,160,60)'));

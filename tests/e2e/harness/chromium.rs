@@ -170,6 +170,22 @@ impl Page<'_> {
         self.on("press", json!({ "key": key }));
     }
 
+    /// Chooses an option of a menu by its value.
+    pub fn select(&self, selector: &str, value: &str) {
+        self.on("select", json!({ "selector": selector, "value": value }));
+    }
+
+    /// Makes the window so large, in CSS pixels.
+    pub fn resize(&self, width: u32, height: u32) {
+        self.on("resize", json!({ "width": width, "height": height }));
+    }
+
+    /// What the accessibility checker finds wrong with what is shown now.
+    pub fn barriers(&self) -> Vec<String> {
+        let found = self.on("axe", json!({}));
+        serde_json::from_value(found).expect("a list of lines")
+    }
+
     /// What a JavaScript expression is now.
     pub fn evaluate(&self, script: &str) -> Value {
         self.on("evaluate", json!({ "script": script }))

@@ -12,5 +12,5 @@ pub mod tool;
 pub mod wait;
 
 pub use baresip::Baresip;
-pub use chromium::{Chromium, Fakes};
+pub use chromium::{Chromium, Fakes, Page};
 pub use server::Server;
