@@ -16,6 +16,7 @@ mod moderation;
 mod phone_calls;
 mod probe;
 mod rest_api;
+mod sdk_types;
 mod secrets;
 mod sip_signalling;
 mod sip_streams;
