@@ -176,7 +176,8 @@ fn on_a_small_screen_nothing_is_cut_off() {
     page.wait_for_tiles("browser", 1);
     let outside = "[...document.querySelectorAll('#room button, #room .tile')].filter((node) => { \
         const box = node.getBoundingClientRect(); \
-        return box.width && (box.left < 0 || box.top < 0 || box.right > innerWidth || box.bottom > innerHeight); \
+        return box.width && (box.left < 0 || box.top < 0 || box.right > innerWidth \
+        || box.bottom > innerHeight); \
         }).map((node) => node.id || node.className)";
     for (width, height) in [(360, 640), (640, 360), (320, 568)] {
         page.resize(width, height);
