@@ -44,6 +44,43 @@ pub const SIP_NONCE_WINDOW: u32 = 64;
 /// an attacker who can send from that many addresses is not stopped by a count per address.
 pub const SIP_AUTH_FAILURES_MAX: usize = 16_384;
 
+/// A lock of one (source, user name) pair starts at a minute and doubles with each further one, up
+/// to this: a guesser gets some hundred tries a day, a person who mistyped waits a minute.
+pub const SIP_LOCK_MAX: Duration = Duration::from_secs(3600);
+
+/// Sources (IPv4 addresses, IPv6 /64 networks) that have proved nothing and whose messages are
+/// counted: 6 MiB. When full, those that were quiet longest are forgotten and start anew; the bound
+/// on all strangers together holds whatever is forged.
+pub const SIP_SOURCES_MAX: usize = 65_536;
+
+/// Sources known by right credentials. Only those can get in, so that no flood pushes them out.
+/// When full, those that were quiet longest count as strangers again.
+pub const SIP_KNOWN_SOURCES_MAX: usize = 32_768;
+
+/// How long right credentials make their source known: longer than any registration or session
+/// timer, and than most calls.
+pub const SIP_KNOWN_LIFE: Duration = Duration::from_secs(12 * 3600);
+
+/// Sources whose wrong passwords are counted, and banned ones. When full, those longest untouched
+/// are forgotten.
+pub const SIP_BANS_MAX: usize = 16_384;
+
+/// Wrong passwords count together within this time: a guesser slower than that gets nowhere.
+pub const SIP_FAILURE_WINDOW: Duration = Duration::from_secs(600);
+
+/// The longest ban: an address may belong to somebody else tomorrow.
+pub const SIP_BAN_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// 503 to one source that sends too much, until it has kept quiet; then silence.
+pub const SIP_REFUSALS_PER_SOURCE_MAX: u8 = 3;
+
+/// Such 503 a second to all: to forged sources they are our noise at somebody else's door.
+pub const SIP_REFUSALS_PER_SECOND: u32 = 50;
+
+/// Log lines a second about wrong passwords, beyond which they are only counted: a log that fills
+/// the disk is an attack of its own. Bans are always written.
+pub const SIP_FAILURE_LINES_PER_SECOND: u32 = 20;
+
 /// Bindings of one set of credentials: a person's desk phone, softphone, mobile and their restarts.
 /// When full, the binding nearest its end makes room.
 pub const SIP_BINDINGS_PER_CREDENTIAL_MAX: usize = 16;
@@ -257,6 +294,12 @@ pub const SIP_COMMANDS_MAX: usize = 1_024;
 /// Events of one dialog that wait for its call task: a dialog makes a handful at a time. When full
 /// the event is lost for the call, which is then hung up.
 pub const DIALOG_EVENTS_MAX: usize = 32;
+
+/// INFO and REFER a second that a call is told of; nobody presses keys faster. More are answered
+/// and forgotten.
+pub const DIALOG_ASIDES_PER_SECOND: u32 = 16;
+
+const _: () = assert!((DIALOG_ASIDES_PER_SECOND as usize) < DIALOG_EVENTS_MAX);
 
 /// How long the BYEs of a shutdown may take: a round trip, and a few retransmissions.
 pub const HANG_UP_WAIT_MAX: Duration = Duration::from_secs(3);

@@ -13,6 +13,7 @@ pub mod token;
 mod active_session;
 mod admin;
 mod auth;
+mod bans;
 mod body;
 mod calls;
 mod meetings;
@@ -60,10 +61,11 @@ pub fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
-/// What the admin listener serves: metrics and health.
+/// What the admin listener serves: metrics, bans and health.
 pub fn admin_router(state: ApiState) -> Router {
     Router::new()
         .merge(admin::routes())
+        .merge(bans::routes())
         .merge(health::routes())
         .merge(version::routes())
         .fallback(not_found)

@@ -10,6 +10,7 @@ use super::health::Readiness;
 use super::token::TokenKey;
 use crate::id::MeetingId;
 use crate::limits::SIGNAL_SOCKETS_MAX;
+use crate::run::bans::Bans;
 use crate::run::calls::Calls;
 use crate::run::directory::Directory;
 use crate::store::Store;
@@ -45,6 +46,8 @@ pub struct ApiParts {
     pub directory: Directory,
     /// The phones' calls in progress.
     pub calls: Calls,
+    /// Who is shut out of SIP.
+    pub bans: Bans,
     /// Where figures go.
     pub metrics: Metrics,
     /// Where figures are read from.
@@ -93,6 +96,11 @@ impl ApiState {
     /// The phones' calls in progress.
     pub fn calls(&self) -> &Calls {
         &self.inner.parts.calls
+    }
+
+    /// Who is shut out of SIP.
+    pub fn bans(&self) -> &Bans {
+        &self.inner.parts.bans
     }
 
     /// Where figures go.

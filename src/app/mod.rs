@@ -21,6 +21,7 @@ use crate::config::profile::Peer;
 use crate::net::advertise::{Advertise, routed_source};
 use crate::net::ports::PortPool;
 use crate::net::tls::{TlsAcceptor, TlsError};
+use crate::run::bans::{Bans, SharedGate};
 use crate::run::call_task::{self, CallContext};
 use crate::run::calls::Calls;
 use crate::run::clock;
@@ -29,6 +30,7 @@ use crate::run::sip_listener::SipListeners;
 use crate::run::sip_task::{OnInvite, SipCommand, SipHandle, SipTask, TlsNames};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
 use crate::sip::flow::Flow;
+use crate::sip::gate::{Gate, Trunks};
 use crate::store::{CredentialBook, DEFAULT_REALM, OpenError, Store, StoreClock, StoreOptions};
 use crate::telemetry::event::ConfigNoted;
 use crate::telemetry::metric::Metrics;
@@ -197,6 +199,7 @@ impl App {
             config: Arc::clone(&config),
         });
         let (available, is_available) = watch::channel(true);
+        let gate = SharedGate::new(Gate::new(config.gate, trunks(&config)));
         let urls = card::urls(&advertise, &addresses);
         let api = ApiState::new(ApiParts {
             readiness: readiness(&context, &available),
@@ -204,11 +207,12 @@ impl App {
             store: store.clone(),
             directory,
             calls: context.calls.clone(),
+            bans: Bans::new(gate.clone(), context.sip.clone()),
             metrics: metrics.clone(),
             urls,
         });
         let card = card::write(&config.data_dir, &api, &advertise, &addresses)?;
-        let sip = sip_task(&context, listeners, commands, is_available);
+        let sip = sip_task(&context, listeners, commands, is_available, gate);
         Ok(Self {
             config,
             context,
@@ -239,6 +243,7 @@ fn sip_task(
     listeners: SipListeners,
     commands: mpsc::Receiver<SipCommand>,
     available: watch::Receiver<bool>,
+    gate: SharedGate,
 ) -> SipTask<CredentialsNow> {
     let realm = context.store.settings().realm.clone();
     let config = endpoint_config(&context.config, realm, context.advertise.clone());
@@ -254,6 +259,7 @@ fn sip_task(
         credentials: Box::new(move || store.credentials()),
         on_invite,
         available,
+        gate,
         metrics: context.metrics.clone(),
         tls_names: tls_names(&context.config),
     }
@@ -270,6 +276,12 @@ fn tls_names(config: &Arc<Config>) -> TlsNames {
         };
         config.profiles.choose(&peer).quirks.tls_name.clone()
     })
+}
+
+/// Whether a source is a trunk by its address.
+fn trunks(config: &Config) -> Trunks {
+    let profiles = config.profiles.clone();
+    Box::new(move |source| profiles.trusted(source).is_some())
 }
 
 fn endpoint_config(config: &Config, realm: String, advertise: Advertise) -> EndpointConfig {

@@ -80,6 +80,7 @@ impl Config {
                 ),
             ),
             ("calls", format!("at most {}", self.limits.calls_max)),
+            ("sip floods", self.floods_in_words()),
             ("drain", format!("{:?} after SIGTERM", self.drain_timeout)),
             (
                 "log",
@@ -87,6 +88,24 @@ impl Config {
             ),
             ("profiles", format!("{}", self.profiles.iter().count())),
         ]
+    }
+
+    fn floods_in_words(&self) -> String {
+        let gate = &self.gate;
+        let rate = |rate: u32| match rate {
+            0 => "any number".to_owned(),
+            rate => rate.to_string(),
+        };
+        let ban = match gate.ban_failures {
+            0 => "never banned".to_owned(),
+            failures => format!("banned for {:?} after {failures} failures", gate.ban_time),
+        };
+        format!(
+            "{} messages a second of a stranger, {} of all, {} of a known source; {ban}",
+            rate(gate.stranger_rate),
+            rate(gate.strangers_rate),
+            rate(gate.known_rate)
+        )
     }
 
     fn data_in_words(&self) -> String {

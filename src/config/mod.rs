@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::sip::auth::DigestAlgorithm;
+use crate::sip::gate::GateConfig;
 
 mod describe;
 pub mod error;
@@ -61,6 +62,8 @@ pub struct Config {
     pub opus: OpusConfig,
     /// Bounds an operator may lower or raise.
     pub limits: LimitsConfig,
+    /// What strangers and known sources may send, and bans.
+    pub gate: GateConfig,
     /// How long calls in progress may go on after SIGTERM.
     pub drain_timeout: Duration,
     /// What is logged, and how.

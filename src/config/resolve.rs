@@ -10,6 +10,7 @@ use super::raw::{Given, Raw};
 use super::setting;
 use super::{Config, LimitsConfig, LogConfig, LogFormat, OpusConfig, Origin, RtpPorts};
 use crate::sip::auth::DigestAlgorithm;
+use crate::sip::gate::GateConfig;
 
 impl Config {
     /// Understands and checks `raw`; reads the profiles' folder and looks for the certificate's
@@ -46,6 +47,13 @@ impl Config {
             },
             limits: LimitsConfig {
                 calls_max: required(raw, "max-calls", number(1, 100_000))? as usize,
+            },
+            gate: GateConfig {
+                stranger_rate: required(raw, "sip-rate", number(0, 1_000_000))? as u32,
+                strangers_rate: required(raw, "sip-rate-strangers", number(0, 1_000_000))? as u32,
+                known_rate: required(raw, "sip-rate-known", number(0, 1_000_000))? as u32,
+                ban_failures: required(raw, "sip-ban-failures", number(0, 1_000_000))? as u32,
+                ban_time: required(raw, "sip-ban-time", duration)?,
             },
             drain_timeout: required(raw, "drain-timeout", duration)?,
             log: LogConfig {
@@ -364,6 +372,11 @@ mod tests {
             "--opus-bitrate=32000",
             "--opus-complexity=10",
             "--max-calls=7",
+            "--sip-rate=1",
+            "--sip-rate-strangers=2",
+            "--sip-rate-known=3",
+            "--sip-ban-failures=4",
+            "--sip-ban-time=5s",
             "--drain-timeout=1500ms",
             "--log-format=json",
             "--log-filter=debug",
@@ -386,6 +399,16 @@ mod tests {
             (32_000, 10)
         );
         assert_eq!(config.limits.calls_max, 7);
+        assert_eq!(
+            config.gate,
+            GateConfig {
+                stranger_rate: 1,
+                strangers_rate: 2,
+                known_rate: 3,
+                ban_failures: 4,
+                ban_time: Duration::from_secs(5),
+            }
+        );
         assert_eq!(config.drain_timeout, Duration::from_millis(1_500));
         assert_eq!(config.log.format, LogFormat::Json);
         assert!(config.log.personal_data);

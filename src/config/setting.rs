@@ -166,6 +166,36 @@ pub const SETTINGS: &[Setting] = &[
         "Phone calls at a time; one more is refused with 503",
     ),
     one(
+        "sip-rate",
+        "N",
+        Some("100"),
+        "SIP messages a second of an address that has proved nothing, five times that at once; 0: any",
+    ),
+    one(
+        "sip-rate-strangers",
+        "N",
+        Some("5000"),
+        "SIP messages a second of all such addresses together; 0: any",
+    ),
+    one(
+        "sip-rate-known",
+        "N",
+        Some("20000"),
+        "SIP messages a second of an address with right credentials or of a trunk; 0: any",
+    ),
+    one(
+        "sip-ban-failures",
+        "N",
+        Some("20"),
+        "Wrong SIP passwords within ten minutes that get an unknown address banned; 0: never",
+    ),
+    one(
+        "sip-ban-time",
+        "TIME",
+        Some("10m"),
+        "Length of a first ban; each further one is twice as long, up to a day",
+    ),
+    one(
         "drain-timeout",
         "TIME",
         Some("30s"),

@@ -1,5 +1,6 @@
 //! Threads and tasks: media workers, the SIP task, call tasks, the directory, shutdown.
 
+pub mod bans;
 pub mod clock;
 pub mod directory;
 pub mod history;

@@ -4,26 +4,30 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant as TokioInstant;
 use tracing::{debug, warn};
 
 use crate::limits;
 use crate::net::stream::{FlowIds, StreamEvent};
+use crate::run::bans::SharedGate;
 use crate::run::clock;
 use crate::run::sip_connector::Connector;
 pub use crate::run::sip_connector::TlsNames;
 use crate::run::sip_listener::{SipListeners, StreamDoor, canonical};
-use crate::sip::auth::CredentialSource;
-use crate::sip::endpoint::{CommandError, DialogId, Endpoint, Event, Invite, Output, Refusal};
+use crate::sip::auth::{AuthFailure, CredentialSource, Lock};
+use crate::sip::endpoint::{
+    CommandError, Counters, DialogId, Endpoint, Event, Invite, Output, Refusal,
+};
 use crate::sip::flow::{Flow, FlowId, Transport};
+use crate::sip::gate::{Admission, Bucket};
 use crate::telemetry::metric::sip::SipMetrics;
-use crate::telemetry::sip_event::AuthenticationFailed;
+use crate::telemetry::sip_event::{AuthenticationFailed, SourceBanned};
 
 /// What a call task asks of the SIP task.
 #[derive(Debug)]
@@ -67,6 +71,17 @@ pub enum SipCommand {
         /// Value of the Reason header.
         reason: String,
     },
+    /// Says which user names are locked for which sources.
+    Locks(oneshot::Sender<Vec<Lock>>),
+    /// Lifts such locks.
+    Unlock {
+        /// Whose.
+        source: IpAddr,
+        /// Of one user name, or of all.
+        username: Option<String>,
+        /// How many were in force.
+        reply: oneshot::Sender<usize>,
+    },
 }
 
 /// The way to the SIP task.
@@ -106,11 +121,20 @@ pub struct SipTask<C> {
     pub available: watch::Receiver<bool>,
     /// Who must answer where we open TLS connections.
     pub tls_names: TlsNames,
+    /// Whose messages are read at all.
+    pub gate: SharedGate,
     /// Counters.
     pub metrics: SipMetrics,
 }
 
 const UDP_FLOW: FlowId = FlowId(0);
+
+/// The way to one call's task.
+struct CallDoor {
+    events: mpsc::Sender<Event>,
+    /// INFO and REFER that it was told of lately.
+    asides: Bucket,
+}
 
 impl<C, S> SipTask<C>
 where
@@ -142,6 +166,9 @@ where
             connector: Connector::new(address, flows, events, self.tls_names),
             on_invite: self.on_invite,
             credentials: self.credentials,
+            gate: self.gate,
+            counted: Counters::default(),
+            failure_lines: FailureLines::default(),
             metrics: self.metrics,
         };
         running
@@ -157,11 +184,15 @@ struct Running<C> {
     address: SocketAddr,
     /// Queues towards open stream connections.
     writers: HashMap<FlowId, mpsc::Sender<Vec<u8>>>,
-    /// Queues towards call tasks.
-    dialogs: HashMap<DialogId, mpsc::Sender<Event>>,
+    /// Ways to call tasks.
+    dialogs: HashMap<DialogId, CallDoor>,
     connector: Connector,
     on_invite: OnInvite,
     credentials: C,
+    gate: SharedGate,
+    /// What the metrics have of the endpoint's counters.
+    counted: Counters,
+    failure_lines: FailureLines,
     metrics: SipMetrics,
 }
 
@@ -199,6 +230,9 @@ where
                 () = sleep_until(due) => self.endpoint.handle_timeout(clock::now()),
             }
             self.drain();
+            let counters = self.endpoint.counters();
+            self.metrics.note(&counters, &self.counted);
+            self.counted = counters;
         }
     }
 
@@ -220,10 +254,22 @@ where
                 local: self.address,
                 remote: canonical(remote),
             };
-            let credentials = (self.credentials)();
-            self.endpoint
-                .handle_datagram(clock::now(), flow, &buffer[..length], &*credentials);
+            self.handle_message(flow, &buffer[..length]);
             self.drain();
+        }
+    }
+
+    /// Nothing of a message is read before the gate has let it in.
+    fn handle_message(&mut self, flow: Flow, bytes: &[u8]) {
+        let now = clock::now();
+        match self.gate.admit(now, flow.remote.ip()) {
+            Admission::Pass => {
+                let credentials = (self.credentials)();
+                self.endpoint
+                    .handle_datagram(now, flow, bytes, &*credentials);
+            }
+            Admission::Refuse => self.endpoint.handle_excess(flow, bytes),
+            Admission::Drop(excess) => self.metrics.dropped(excess),
         }
     }
 
@@ -233,11 +279,7 @@ where
                 self.writers.insert(flow.id, writer);
                 self.metrics.connections.set(gauge(self.writers.len()));
             }
-            StreamEvent::Message { flow, bytes } => {
-                let credentials = (self.credentials)();
-                self.endpoint
-                    .handle_datagram(clock::now(), flow, &bytes, &*credentials);
-            }
+            StreamEvent::Message { flow, bytes } => self.handle_message(flow, &bytes),
             StreamEvent::Closed { flow } => {
                 self.writers.remove(&flow);
                 self.connector.handle_closed(flow);
@@ -270,6 +312,19 @@ where
             SipCommand::Bye { dialog, reason } => {
                 self.dialogs.remove(&dialog);
                 endpoint.bye(now, dialog, Some(&reason))
+            }
+            SipCommand::Locks(reply) => {
+                // Whoever asked may have given up.
+                let _ = reply.send(endpoint.locks(now));
+                Ok(())
+            }
+            SipCommand::Unlock {
+                source,
+                username,
+                reply,
+            } => {
+                let _ = reply.send(endpoint.unlock(now, source, username.as_deref()));
+                Ok(())
             }
         };
         if let Err(error) = done {
@@ -318,12 +373,18 @@ where
         let (dialog, is_last) = match &event {
             Event::Invite(_) => {
                 let Event::Invite(invite) = event else { return };
+                self.gate.prove(clock::now(), invite.flow.remote.ip());
                 let (events, queue) = mpsc::channel(limits::DIALOG_EVENTS_MAX);
-                self.dialogs.insert(invite.dialog, events);
+                let door = CallDoor {
+                    events,
+                    asides: Bucket::default(),
+                };
+                self.dialogs.insert(invite.dialog, door);
                 (self.on_invite)(invite, queue);
                 return;
             }
-            Event::Registered(_) => {
+            Event::Registered(registration) => {
+                self.gate.prove(clock::now(), registration.flow.remote.ip());
                 self.metrics.registrations_received.inc();
                 return;
             }
@@ -331,11 +392,7 @@ where
             Event::AuthFailed {
                 source, failure, ..
             } => {
-                AuthenticationFailed {
-                    source: *source,
-                    failure: *failure,
-                }
-                .emit(&self.metrics);
+                self.note_failure(*source, *failure);
                 return;
             }
             Event::Cancelled { dialog, .. }
@@ -348,10 +405,16 @@ where
             | Event::Info { dialog, .. }
             | Event::ReferRefused { dialog } => (*dialog, false),
         };
-        let Some(queue) = self.dialogs.get(&dialog) else {
+        let Some(door) = self.dialogs.get_mut(&dialog) else {
             return;
         };
-        let delivered = queue.try_send(event).is_ok();
+        let is_aside = matches!(event, Event::Info { .. } | Event::ReferRefused { .. });
+        let rate = limits::DIALOG_ASIDES_PER_SECOND;
+        if is_aside && !door.asides.take(clock::now(), rate, 1.0) {
+            // Answered, and no more: a flood of them must not push out what ends the call.
+            return;
+        }
+        let delivered = door.events.try_send(event).is_ok();
         if is_last || !delivered {
             self.dialogs.remove(&dialog);
         }
@@ -359,6 +422,44 @@ where
             // Full or gone: a call that does not listen must not go on unheard.
             warn!("A call did not take its dialog's events and is hung up");
             let _ = self.endpoint.bye(clock::now(), dialog, None);
+        }
+    }
+}
+
+/// How many log lines wrong passwords may still have.
+#[derive(Debug, Default)]
+struct FailureLines {
+    budget: Bucket,
+    /// Not written since the last line.
+    suppressed: u64,
+}
+
+impl<C> Running<C> {
+    fn note_failure(&mut self, source: IpAddr, failure: AuthFailure) {
+        let now = clock::now();
+        let lines = &mut self.failure_lines;
+        self.metrics.auth_failures.inc();
+        match lines
+            .budget
+            .take(now, limits::SIP_FAILURE_LINES_PER_SECOND, 5.0)
+        {
+            true => AuthenticationFailed {
+                source,
+                failure,
+                suppressed: std::mem::take(&mut lines.suppressed),
+            }
+            .emit(),
+            false => lines.suppressed += 1,
+        }
+        // The rest are a phone's or a clock's mistakes, not guesses.
+        let is_guess = matches!(failure, AuthFailure::Rejected | AuthFailure::LockedOut);
+        if is_guess && let Some(ban) = self.gate.count_failure(now, source) {
+            SourceBanned {
+                source: ban.source,
+                length: ban.until.saturating_duration_since(now),
+                count: ban.count,
+            }
+            .emit(&self.metrics);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! [`endpoint`] is the only public door. This module knows nothing of meetings (invariant A3).
 
 pub mod flow;
+pub mod gate;
 pub mod timer;
 
 pub mod header;

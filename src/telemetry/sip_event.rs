@@ -1,6 +1,7 @@
 //! What happens between us and phones, one struct each; see [`super::event`].
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::call::record::CallRecord;
 use crate::sip::auth::AuthFailure;
@@ -73,18 +74,45 @@ pub struct AuthenticationFailed {
     pub source: IpAddr,
     /// What was wrong.
     pub failure: AuthFailure,
+    /// Further failures since the last line, that were only counted.
+    pub suppressed: u64,
 }
 
 impl AuthenticationFailed {
-    /// Writes the log line and counts.
-    pub fn emit(self, metrics: &SipMetrics) {
-        metrics.auth_failures.inc();
+    /// Writes the log line. It is counted where it is decided whether there is one.
+    pub fn emit(self) {
         // A firewall must be told the address, so it is shown whatever the log's privacy.
         let source = Pii(self.source);
         tracing::warn!(
             source = %source.for_security(),
-            failure = ?self.failure,
+            failure = self.failure.label(),
+            suppressed = self.suppressed,
             "sip authentication failed"
+        );
+    }
+}
+
+/// A source is no longer heard: it guesses passwords. The wording is stable, for fail2ban.
+pub struct SourceBanned {
+    /// An IPv4 address, or the first of an IPv6 /64.
+    pub source: IpAddr,
+    /// For how long.
+    pub length: Duration,
+    /// How many bans it has had, this one included.
+    pub count: u32,
+}
+
+impl SourceBanned {
+    /// Writes the log line and counts.
+    pub fn emit(self, metrics: &SipMetrics) {
+        metrics.bans.inc();
+        // As above: the firewall must know.
+        let source = Pii(self.source);
+        tracing::warn!(
+            source = %source.for_security(),
+            seconds = self.length.as_secs(),
+            count = self.count,
+            "sip source banned"
         );
     }
 }

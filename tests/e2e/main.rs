@@ -5,6 +5,10 @@
 
 mod harness;
 
+mod attack_flood;
+mod attack_media;
+mod attack_message;
+mod attack_password;
 mod bad_input;
 mod browser_calls;
 mod browser_page;

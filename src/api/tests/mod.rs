@@ -1,5 +1,6 @@
 //! The API as its users meet it: a real server on loopback, with a real store and directory.
 
+mod bans;
 mod health;
 mod joined;
 mod lists;
@@ -21,10 +22,13 @@ use tokio::sync::watch;
 use super::serve::serve;
 use super::{ApiParts, ApiState, PublicUrls, Readiness, admin_router, router};
 use crate::net::tls::TlsAcceptor;
+use crate::run::bans::{Bans, SharedGate};
 use crate::run::calls::Calls;
 use crate::run::clock;
 use crate::run::directory::{Directory, WorkerConfig, WorkerHealth};
 use crate::run::history;
+use crate::run::sip_task::SipHandle;
+use crate::sip::gate::{Gate, GateConfig};
 use crate::store::{DEFAULT_REALM, FirstStart, Store, StoreClock, StoreOptions};
 use crate::telemetry::metric::Metrics;
 
@@ -34,6 +38,7 @@ pub(super) struct Server {
     pub admin: String,
     pub first: FirstStart,
     pub state: ApiState,
+    pub gate: SharedGate,
     pub folder: PathBuf,
     pub client: reqwest::Client,
     stop: watch::Sender<bool>,
@@ -67,9 +72,11 @@ impl Server {
         let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", public.local_addr().unwrap());
         let admin_base = format!("http://{}", admin.local_addr().unwrap());
+        let gate = open_gate();
         let state = ApiState::new(ApiParts {
             store,
             calls: Calls::new(10),
+            bans: Bans::new(gate.clone(), SipHandle::new().0),
             directory: Directory::start(WorkerConfig::loopback()).unwrap(),
             metrics: metrics.clone(),
             registry: Arc::new(registry),
@@ -94,6 +101,7 @@ impl Server {
             admin: admin_base,
             first,
             state,
+            gate,
             folder,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             stop,
@@ -122,6 +130,18 @@ impl Server {
     pub async fn delete(&self, path: &str) -> (StatusCode, Value) {
         send(self.request(Method::DELETE, path)).await
     }
+}
+
+/// A gate that bans after one failure, with no SIP behind it.
+fn open_gate() -> SharedGate {
+    let config = GateConfig {
+        stranger_rate: 0,
+        strangers_rate: 0,
+        known_rate: 0,
+        ban_failures: 1,
+        ban_time: std::time::Duration::from_secs(600),
+    };
+    SharedGate::new(Gate::new(config, Box::new(|_| false)))
 }
 
 impl Drop for Server {

@@ -17,6 +17,7 @@ use crate::sip::headers::Headers;
 use crate::sip::uri::Uri;
 
 pub use digest::DigestResponse;
+pub use failures::Lock;
 
 use failures::Failures;
 use nonce::{Nonces, Use};
@@ -170,6 +171,16 @@ impl Authenticator {
             realm,
             opaque,
         }
+    }
+
+    /// Locks in force, the longest first.
+    pub fn locks(&self, now: Instant) -> Vec<Lock> {
+        self.failures.locks(now)
+    }
+
+    /// Lifts the locks of a source, of one user name or of all; says how many were in force.
+    pub fn unlock(&mut self, now: Instant, source: IpAddr, username: Option<&str>) -> usize {
+        self.failures.unlock(now, source, username)
     }
 
     /// Values of WWW-Authenticate, one for each algorithm, in order.

@@ -32,6 +32,7 @@ mod table;
 mod token;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -47,7 +48,7 @@ use call::Call;
 use table::{Deadlines, Owner, ServerMachine, TransactionId, Transactions};
 use token::Tokens;
 
-use crate::sip::auth::{Authenticator, CredentialSource};
+use crate::sip::auth::{Authenticator, CredentialSource, Lock};
 use crate::sip::flow::{Flow, FlowId};
 use crate::sip::message::Message;
 use crate::sip::normalise::Framing;
@@ -123,6 +124,11 @@ impl Endpoint {
         }
     }
 
+    /// Locks of user names in force, the longest first.
+    pub fn locks(&self, now: Instant) -> Vec<Lock> {
+        self.auth.locks(now)
+    }
+
     // ── feed ──────────────────────────────────────────────────────────────────────────────────
 
     /// Takes one whole SIP message: a UDP datagram, or what `framing` cut from a stream.
@@ -155,6 +161,25 @@ impl Endpoint {
             }
             Message::Noise => self.counters.noise += 1,
         }
+    }
+
+    /// A message beyond its source's share ([`crate::sip::gate`]): a request is answered 503,
+    /// without anything else being looked at.
+    pub fn handle_excess(&mut self, flow: Flow, bytes: &[u8]) {
+        let framing = match flow.transport.is_stream() {
+            true => Framing::Stream,
+            false => Framing::Packet,
+        };
+        if let Message::Request(request) = Message::parse(bytes, framing)
+            && request.method != rsip::Method::Ack
+        {
+            self.reply_overloaded(flow, &request.headers);
+        }
+    }
+
+    /// Lifts the locks of a source, of one user name or of all; says how many were in force.
+    pub fn unlock(&mut self, now: Instant, source: IpAddr, username: Option<&str>) -> usize {
+        self.auth.unlock(now, source, username)
     }
 
     /// A stream connection has closed. Its dialogs and transactions live on: what they send next

@@ -24,7 +24,12 @@ pub struct RawCall {
 impl RawSip {
     /// Binds a socket.
     pub fn new(server: &Server) -> RawSip {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a loopback socket");
+        RawSip::from_host(server, "127.0.0.1")
+    }
+
+    /// Binds a socket of another host: all of 127.0.0.0/8 is this machine's.
+    pub fn from_host(server: &Server, host: &str) -> RawSip {
+        let socket = UdpSocket::bind((host, 0)).expect("a loopback socket");
         RawSip {
             socket,
             server: server.sip(),
@@ -41,7 +46,8 @@ impl RawSip {
         }
     }
 
-    fn local(&self) -> SocketAddr {
+    /// Where it sends from.
+    pub fn local(&self) -> SocketAddr {
         self.socket.local_addr().expect("it is bound")
     }
 
@@ -139,14 +145,18 @@ impl RawSip {
         self.send(self.request("ACK", call, 1, &first, &to_tag, "", ""));
         let line = header(&challenge, "WWW-Authenticate").expect("a 401 has a challenge");
         let card = &server.card;
-        let line = authorization(
-            &line,
-            "INVITE",
-            &call.uri,
-            &card.sip_username,
-            &card.sip_password,
-        );
+        let line = Digest::new(&card.sip_username, &card.sip_password, &call.uri).line(&line);
         self.invite(call, 2, branch, &line)
+    }
+
+    /// A challenge for an INVITE of this call, acknowledged.
+    pub fn challenge(&self, call: &RawCall, branch: &str) -> String {
+        self.send(self.invite(call, 1, branch, ""));
+        let challenge = self.final_response("INVITE");
+        assert_eq!(status(&challenge), 401, "{challenge}");
+        let tag = to_tag(&challenge);
+        self.send(self.request("ACK", call, 1, branch, &tag, "", ""));
+        header(&challenge, "WWW-Authenticate").expect("a 401 has a challenge")
     }
 }
 
@@ -186,21 +196,62 @@ pub fn authorization(
     user: &str,
     password: &str,
 ) -> String {
-    let field = |name: &str| {
-        let from = challenge
-            .find(&format!("{name}=\""))
-            .map(|at| at + name.len() + 2);
-        let rest = from.map(|at| &challenge[at..]).unwrap_or_default();
-        rest.split('"').next().unwrap_or_default().to_owned()
+    let digest = Digest {
+        method,
+        ..Digest::new(user, password, uri)
     };
-    let (realm, nonce) = (field("realm"), field("nonce"));
-    let md5 = |text: String| format!("{:x}", md5::compute(text));
-    let ha1 = md5(format!("{user}:{realm}:{password}"));
-    let ha2 = md5(format!("{method}:{uri}"));
-    let response = md5(format!("{ha1}:{nonce}:00000001:c0ffee:auth:{ha2}"));
-    format!(
-        "Authorization: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", \
-         uri=\"{uri}\", response=\"{response}\", algorithm=MD5, cnonce=\"c0ffee\", qop=auth, \
-         nc=00000001\r\n"
-    )
+    digest.line(challenge)
+}
+
+/// How a challenge is answered; each part can be false.
+#[derive(Clone)]
+pub struct Digest<'a> {
+    pub user: &'a str,
+    pub password: &'a str,
+    pub method: &'a str,
+    pub uri: &'a str,
+    /// As written and hashed; the hash itself is always MD5.
+    pub realm: Option<&'a str>,
+    pub algorithm: &'a str,
+    pub count: u32,
+}
+
+impl<'a> Digest<'a> {
+    /// As a phone would answer for an INVITE.
+    pub fn new(user: &'a str, password: &'a str, uri: &'a str) -> Self {
+        Self {
+            user,
+            password,
+            method: "INVITE",
+            uri,
+            realm: None,
+            algorithm: "MD5",
+            count: 1,
+        }
+    }
+
+    /// An Authorization header line that answers an MD5 challenge with qop=auth (RFC 2617 §3.2.2).
+    pub fn line(&self, challenge: &str) -> String {
+        let realm = self.realm.map_or(field(challenge, "realm"), str::to_owned);
+        let nonce = field(challenge, "nonce");
+        let md5 = |text: String| format!("{:x}", md5::compute(text));
+        let (user, uri, algorithm, count) = (self.user, self.uri, self.algorithm, self.count);
+        let ha1 = md5(format!("{user}:{realm}:{}", self.password));
+        let ha2 = md5(format!("{}:{uri}", self.method));
+        let response = md5(format!("{ha1}:{nonce}:{count:08x}:c0ffee:auth:{ha2}"));
+        format!(
+            "Authorization: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", \
+             uri=\"{uri}\", response=\"{response}\", algorithm={algorithm}, cnonce=\"c0ffee\", \
+             qop=auth, nc={count:08x}\r\n"
+        )
+    }
+}
+
+/// A quoted parameter of a challenge.
+pub fn field(challenge: &str, name: &str) -> String {
+    let from = challenge
+        .find(&format!("{name}=\""))
+        .map(|at| at + name.len() + 2);
+    let rest = from.map(|at| &challenge[at..]).unwrap_or_default();
+    rest.split('"').next().unwrap_or_default().to_owned()
 }

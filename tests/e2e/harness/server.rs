@@ -133,8 +133,11 @@ impl Server {
         );
         page.lines()
             .filter(|line| {
-                line.strip_prefix(name)
-                    .is_some_and(|rest| rest.starts_with([' ', '{']))
+                // A counter's samples have a suffix that its type's line has not.
+                line.strip_prefix(name).is_some_and(|rest| {
+                    let rest = rest.strip_prefix("_total").unwrap_or(rest);
+                    rest.starts_with([' ', '{'])
+                })
             })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
@@ -152,6 +155,20 @@ impl Server {
                 .unwrap_or_default(),
             other => panic!("active-session: {other} {}", reply.body),
         }
+    }
+
+    /// Octets of memory it holds.
+    pub fn memory(&self) -> u64 {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.expect("a figure") * 1_024
+    }
+
+    /// All it has written so far.
+    pub fn log(&self) -> String {
+        self.folder.log()
     }
 
     /// How many sockets, files and the like it holds.
