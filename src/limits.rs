@@ -356,6 +356,8 @@ pub const SIGNAL_PING_INTERVAL: Duration = Duration::from_secs(15);
 pub const SIGNAL_SILENCE_MAX: Duration = Duration::from_secs(45);
 /// One message may take so long to be written; a browser slower than that is disconnected.
 pub const SIGNAL_WRITE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Requests about one WHIP or WHEP session under way at once. More: 503.
+pub const ONE_SHOT_ASKS_MAX: usize = 4;
 /// Life of a participant's join token.
 pub const PARTICIPANT_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Life of the token a browser gets for coming back to its seat.

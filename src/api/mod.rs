@@ -28,6 +28,7 @@ mod text;
 mod types;
 mod version;
 mod web;
+mod whip;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ mod tests;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 
 use crate::limits::API_BODY_BYTES_MAX;
 use error::ApiError;
@@ -80,6 +81,20 @@ pub fn admin_router(state: ApiState) -> Router {
 fn rest() -> Router<ApiState> {
     Router::new()
         .route("/signal", get(signal_ws::open))
+        .route("/whip", post(whip::publish).options(whip::options))
+        .route(
+            "/whip/{session}",
+            patch(whip::patch_publisher)
+                .delete(whip::unpublish)
+                .options(whip::options),
+        )
+        .route("/whep", post(whip::play).options(whip::options))
+        .route(
+            "/whep/{session}",
+            patch(whip::patch_player)
+                .delete(whip::stop_playing)
+                .options(whip::options),
+        )
         .route("/meetings", post(meetings::create).get(meetings::list))
         .route(
             "/meetings/{meeting}",

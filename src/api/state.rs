@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::health::Readiness;
 use super::token::TokenKey;
+use super::whip::OneShots;
 use crate::id::MeetingId;
 use crate::limits::SIGNAL_SOCKETS_MAX;
 use crate::run::bans::Bans;
@@ -68,6 +69,7 @@ struct Inner {
     parts: ApiParts,
     tokens: TokenKey,
     signal_sockets: Arc<Semaphore>,
+    one_shots: OneShots,
 }
 
 impl ApiState {
@@ -79,6 +81,7 @@ impl ApiState {
                 parts,
                 tokens,
                 signal_sockets: Arc::new(Semaphore::new(SIGNAL_SOCKETS_MAX)),
+                one_shots: OneShots::default(),
             }),
         }
     }
@@ -128,7 +131,12 @@ impl ApiState {
         &self.inner.tokens
     }
 
-    /// One permit for each signalling WebSocket.
+    /// WHIP publishers and WHEP players.
+    pub(super) fn one_shots(&self) -> &OneShots {
+        &self.inner.one_shots
+    }
+
+    /// One permit for each signalling WebSocket, publisher and player.
     pub(super) fn signal_sockets(&self) -> Arc<Semaphore> {
         Arc::clone(&self.inner.signal_sockets)
     }

@@ -25,3 +25,4 @@ mod secrets;
 mod sip_signalling;
 mod sip_streams;
 mod sound_quality;
+mod whip;

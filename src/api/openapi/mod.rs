@@ -1,6 +1,7 @@
 //! `GET /openapi.json`: the REST API as an OpenAPI 3.1 document, kept by hand beside the handlers
 //! and held to them by a test.
 
+mod media;
 mod paths;
 mod schemas;
 
@@ -48,6 +49,7 @@ pub(super) fn document() -> Value {
             { "name": "presets" },
             { "name": "sessions" },
             { "name": "sip" },
+            { "name": "media" },
             { "name": "server" },
         ],
         "paths": paths::all(),
@@ -57,6 +59,12 @@ pub(super) fn document() -> Value {
                     "type": "http",
                     "scheme": "basic",
                     "description": "User: organisation id. Password: API key.",
+                },
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A participant's or a meeting's join token.",
                 },
             },
             "schemas": schemas::all(),

@@ -163,6 +163,7 @@ pub(super) fn all() -> Value {
             .or_insert_with(|| path(operation.path));
         entry[operation.method] = describe(operation);
     }
+    paths.extend(super::media::paths());
     paths.insert("/healthz".to_owned(), alive());
     paths.insert("/readyz".to_owned(), ready());
     paths.insert("/version".to_owned(), version());

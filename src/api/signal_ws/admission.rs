@@ -15,7 +15,7 @@ const NAMELESS: &str = "Guest";
 
 /// Why a browser was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(in crate::api) enum Refusal {
     #[error("the token is not valid")]
     TokenInvalid,
     #[error("the token has expired")]
@@ -40,7 +40,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// Stable, for programs.
-    pub(super) fn code(self) -> &'static str {
+    pub(in crate::api) fn code(self) -> &'static str {
         match self {
             Self::TokenInvalid => "token_invalid",
             Self::TokenExpired => "token_expired",
@@ -91,7 +91,7 @@ impl From<JoinRefusal> for Refusal {
 }
 
 /// Checks the token and takes the seat it promises.
-pub(super) async fn admit(
+pub(in crate::api) async fn admit(
     state: &ApiState,
     token: &str,
     name: Option<&str>,

@@ -3,7 +3,7 @@
 //! The first message is `join`; `admission` decides it. Then `bridge` passes messages both ways
 //! until either side ends. Whatever is refused is said in an `error` message before the close.
 
-mod admission;
+pub(super) mod admission;
 mod bridge;
 mod wire;
 

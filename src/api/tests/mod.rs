@@ -8,6 +8,7 @@ mod openapi;
 mod rest;
 mod signal;
 mod web;
+mod whip;
 
 use std::path::PathBuf;
 use std::sync::Arc;

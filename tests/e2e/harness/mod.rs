@@ -1,5 +1,6 @@
 //! What the tests are made of: a server, phones, browsers, and ears.
 
+pub mod aiortc;
 pub mod baresip;
 pub mod chromium;
 pub mod http;
@@ -11,6 +12,7 @@ pub mod tone;
 pub mod tool;
 pub mod wait;
 
+pub use aiortc::Aiortc;
 pub use baresip::Baresip;
 pub use chromium::{Chromium, Fakes, Page};
 pub use server::Server;
