@@ -59,6 +59,8 @@ uuid_ids! {
     CredentialId
     /// A preset as the REST API names it; inside an organisation its name is as good.
     PresetId
+    /// One message of a session's chat.
+    ChatMessageId
 }
 
 #[cfg(test)]

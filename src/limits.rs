@@ -160,6 +160,37 @@ pub const LEG_SILENCE_MAX: Duration = Duration::from_secs(30);
 /// become one. 20 octets each, kept while the call lasts.
 pub const QUALITY_POINTS_MAX: usize = 128;
 
+/// Participants a session remembers to have let in, so that they need not wait again after a cut.
+/// When full, the one let in longest ago is forgotten and waits again.
+pub const ADMITTED_REMEMBERED_MAX: usize = 4 * SESSION_PARTICIPANTS_MAX;
+
+/// Longest stay in the waiting room; then the waiter is sent away (`denied`). A phone costs a port
+/// pair while it waits, and nobody listens to a waiting tone for longer.
+pub const WAITING_TIME_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// Messages to everyone kept for those who come later. When full, the oldest is forgotten.
+pub const CHAT_HISTORY_MESSAGES_MAX: usize = 100;
+
+/// One chat message: a long paragraph. A longer one is refused with `invalid_message`. With the
+/// history it bounds what a `joined` carries: 400 KiB.
+pub const CHAT_TEXT_BYTES_MAX: usize = 4 * 1024;
+
+/// Name of an application's own message; a longer one is refused.
+pub const BROADCAST_KIND_BYTES_MAX: usize = 64;
+
+/// An application's own message as JSON; a longer one is refused. It is copied to everyone.
+pub const BROADCAST_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
+
+/// One emoji with its modifiers: a family of four has 25 bytes. A longer one is refused.
+pub const REACTION_BYTES_MAX: usize = 64;
+
+/// Chat messages, broadcasts and reactions of one participant in a burst, then
+/// [`TALK_PER_SECOND`]: each is copied to everyone. Beyond, it is refused with `too_fast`.
+pub const TALK_BURST_MAX: u32 = 20;
+
+/// See [`TALK_BURST_MAX`].
+pub const TALK_PER_SECOND: u32 = 4;
+
 /// Longest session description of a browser: hundreds of m-lines of about a kilobyte each. Longer:
 /// the message is refused.
 pub const PEER_DESCRIPTION_BYTES_MAX: usize = 512 * 1024;

@@ -23,6 +23,8 @@ pub(super) struct ActiveSessionView {
     session: SessionView,
     /// Ours: who is there, phones included.
     participants: Vec<ParticipantView>,
+    /// Ours: who waits to be let in.
+    waiting: Vec<ParticipantView>,
 }
 
 /// Whom a command concerns.
@@ -78,6 +80,7 @@ pub(super) async fn show(
     Ok(Success(ActiveSessionView {
         session,
         participants: snapshot.participants,
+        waiting: snapshot.waiting,
     }))
 }
 
@@ -88,7 +91,7 @@ pub(super) async fn kick(
     Body(whom): Body<Whom>,
 ) -> Result<Success<Done>, ApiError> {
     let meeting = meetings::find(&state, caller.organization, &meeting).await?;
-    let chosen = chosen(live(&state, meeting.id).await?, &whom)?;
+    let chosen = chosen(live(&state, meeting.id).await?.participants, &whom)?;
     let ids: Vec<ParticipantId> = chosen.iter().map(|participant| participant.id).collect();
     state.directory().kick(meeting.id, &ids).await;
     Ok(Success(done("kick", chosen)))
@@ -105,6 +108,42 @@ pub(super) async fn kick_all(
     Ok(Success(done("kick", snapshot.participants)))
 }
 
+pub(super) async fn admit(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(meeting): Path<String>,
+    Body(whom): Body<Whom>,
+) -> Result<Success<Done>, ApiError> {
+    decide(&state, caller, &meeting, &whom, true).await
+}
+
+pub(super) async fn deny(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(meeting): Path<String>,
+    Body(whom): Body<Whom>,
+) -> Result<Success<Done>, ApiError> {
+    decide(&state, caller, &meeting, &whom, false).await
+}
+
+/// Lets in or sends away who waits.
+async fn decide(
+    state: &ApiState,
+    caller: Caller,
+    meeting: &str,
+    whom: &Whom,
+    admitted: bool,
+) -> Result<Success<Done>, ApiError> {
+    let meeting = meetings::find(state, caller.organization, meeting).await?;
+    let chosen = chosen(live(state, meeting.id).await?.waiting, whom)?;
+    let ids: Vec<ParticipantId> = chosen.iter().map(|participant| participant.id).collect();
+    state.directory().decide(meeting.id, &ids, admitted).await;
+    Ok(Success(done(
+        if admitted { "admit" } else { "deny" },
+        chosen,
+    )))
+}
+
 pub(super) async fn mute(
     State(state): State<ApiState>,
     caller: Caller,
@@ -112,7 +151,7 @@ pub(super) async fn mute(
     Body(whom): Body<Whom>,
 ) -> Result<Success<Done>, ApiError> {
     let meeting = meetings::find(&state, caller.organization, &meeting).await?;
-    let chosen = chosen(live(&state, meeting.id).await?, &whom)?;
+    let chosen = chosen(live(&state, meeting.id).await?.participants, &whom)?;
     mute_each(&state, meeting.id, &chosen, whom.muted).await;
     Ok(Success(done(mute_label(whom.muted), chosen)))
 }
@@ -152,8 +191,8 @@ async fn mute_each(
     }
 }
 
-/// Those of the session that `whom` names; naming nobody who is there is an error.
-fn chosen(snapshot: SessionSnapshot, whom: &Whom) -> Result<Vec<ParticipantView>, ApiError> {
+/// Those of `present` that `whom` names; naming nobody who is there is an error.
+fn chosen(present: Vec<ParticipantView>, whom: &Whom) -> Result<Vec<ParticipantView>, ApiError> {
     let named = |participant: &ParticipantView| {
         whom.participant_ids.contains(&participant.id)
             || participant
@@ -161,7 +200,7 @@ fn chosen(snapshot: SessionSnapshot, whom: &Whom) -> Result<Vec<ParticipantView>
                 .as_ref()
                 .is_some_and(|id| whom.custom_participant_ids.contains(id))
     };
-    let chosen: Vec<_> = snapshot.participants.into_iter().filter(named).collect();
+    let chosen: Vec<_> = present.into_iter().filter(named).collect();
     if chosen.is_empty() {
         return Err(ApiError::not_found("participant in the active session"));
     }

@@ -134,6 +134,14 @@ fn rest() -> Router<ApiState> {
             "/meetings/{meeting}/active-session/mute-all",
             post(active_session::mute_all),
         )
+        .route(
+            "/meetings/{meeting}/active-session/admit",
+            post(active_session::admit),
+        )
+        .route(
+            "/meetings/{meeting}/active-session/deny",
+            post(active_session::deny),
+        )
         .route("/presets", post(presets::create).get(presets::list))
         .route(
             "/presets/{preset}",

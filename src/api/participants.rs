@@ -12,6 +12,7 @@ use super::token::Claims;
 use super::types::{Created, Paged, Paging, Success, Time};
 use super::{meetings, text};
 use crate::id::{OrganizationId, ParticipantId};
+use crate::run::directory::Holders;
 use crate::store::participant::{ParticipantChange, ParticipantDraft, StoredParticipant};
 use crate::store::preset::PRESET_PARTICIPANT;
 
@@ -115,6 +116,7 @@ pub(super) async fn change(
     if let Some(preset_name) = &body.preset_name {
         known_preset(&state, caller.organization, preset_name).await?;
     }
+    let given_preset = body.preset_name.is_some();
     let change = ParticipantChange {
         name: body.name.as_deref().map(text::display_name),
         picture: text::picture(body.picture)?,
@@ -126,7 +128,27 @@ pub(super) async fn change(
         .update_participant(meeting.id, id("participant", &participant)?, change)
         .await?;
     let changed = changed.ok_or_else(|| ApiError::not_found("participant"))?;
+    if given_preset {
+        tell_session(&state, caller.organization, &changed).await?;
+    }
     Ok(Success(changed.into()))
+}
+
+/// A participant's new preset holds at once, if it is in a session.
+async fn tell_session(
+    state: &ApiState,
+    organization: OrganizationId,
+    participant: &StoredParticipant,
+) -> Result<(), ApiError> {
+    let name = &participant.preset_name;
+    if let Some(preset) = state.store().preset(organization, name).await? {
+        let (meeting, holder) = (participant.meeting, Holders::Participant(participant.id));
+        let directory = state.directory();
+        directory
+            .apply_preset(organization, Some(meeting), holder, preset)
+            .await;
+    }
+    Ok(())
 }
 
 /// Removes the participant; tokens made for it open nothing from now on. Who is in a session is

@@ -11,6 +11,7 @@ use super::state::ApiState;
 use super::text;
 use super::types::{Created, Paged, Paging, Success, Time};
 use crate::id::PresetId;
+use crate::run::directory::Holders;
 use crate::store::preset::{PresetDocument, StoredPreset};
 
 /// A preset as replies show it.
@@ -105,6 +106,16 @@ pub(super) async fn change(
         .update_preset(caller.organization, before.id, name, document)
         .await?;
     let changed = changed.ok_or_else(|| ApiError::not_found("preset"))?;
+    let rules = changed.document.rules(&changed.name);
+    state
+        .directory()
+        .apply_preset(
+            caller.organization,
+            None,
+            Holders::Preset(before.name),
+            rules,
+        )
+        .await;
     Ok(Success(changed.into()))
 }
 

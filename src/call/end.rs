@@ -113,6 +113,8 @@ pub enum EndReason {
     CallerHungUp,
     /// Removed from the meeting by a participant or the API.
     Kicked,
+    /// It waited to be let in, and was sent away.
+    Denied,
     /// The meeting's session was ended for everyone.
     SessionEnded,
     /// A newer call took the seat.
@@ -141,6 +143,7 @@ impl EndReason {
         match self {
             Self::CallerHungUp => "caller_hung_up",
             Self::Kicked => "kicked",
+            Self::Denied => "denied",
             Self::SessionEnded => "session_ended",
             Self::Replaced => "replaced",
             Self::HungUpByOperator => "hung_up_by_operator",
@@ -159,6 +162,7 @@ impl EndReason {
         match self {
             Self::CallerHungUp
             | Self::Kicked
+            | Self::Denied
             | Self::SessionEnded
             | Self::Replaced
             | Self::HungUpByOperator
@@ -175,6 +179,7 @@ impl EndReason {
         let (cause, text) = match self {
             Self::CallerHungUp => (16, "Normal call clearing"),
             Self::Kicked => (16, "Removed from the meeting"),
+            Self::Denied => (21, "Not let into the meeting"),
             Self::SessionEnded => (16, "Meeting ended"),
             Self::Replaced => (16, "Replaced by another call"),
             Self::HungUpByOperator => (16, "Hung up by the operator"),

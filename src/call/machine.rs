@@ -382,6 +382,7 @@ impl Call {
     pub fn handle_leg(&mut self, now: Instant, event: &LegEvent) {
         let reason = match event {
             LegEvent::Removed(LegRemoval::Kicked) => EndReason::Kicked,
+            LegEvent::Removed(LegRemoval::Denied) => EndReason::Denied,
             LegEvent::Removed(LegRemoval::SessionEnded) => EndReason::SessionEnded,
             LegEvent::Removed(LegRemoval::Replaced) => EndReason::Replaced,
             LegEvent::Removed(LegRemoval::WorkerFailed) => EndReason::WorkerFailed,

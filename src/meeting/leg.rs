@@ -81,6 +81,8 @@ pub enum LegEvent {
 pub enum LegRemoval {
     /// Someone with the permission, or the API, removed it.
     Kicked,
+    /// It waited, and was not let in.
+    Denied,
     /// The session was ended for everyone.
     SessionEnded,
     /// A newer join with the same participant id took the seat.

@@ -8,14 +8,22 @@
 //! answer only the server offers, so there is no glare; an ICE restart is the one later client
 //! offer, and while an offer of the server is unanswered it is refused with the error `glare`:
 //! roll back, answer, offer again.
+//!
+//! Whose preset says so waits first: `waiting` comes in place of `joined`, which follows when
+//! somebody lets it in; until then only `leave` and `ping` are understood. Every message is
+//! checked against the sender's preset; what is refused is answered with an `error` whose code is
+//! `not_allowed`, `unknown_participant`, `invalid_message`, `too_fast` or `waiting`, and has
+//! changed nothing.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
 
-use crate::id::{MeetingId, ParticipantId, SessionId};
+use crate::id::{ChatMessageId, MeetingId, ParticipantId, SessionId};
 use crate::meeting::participant::ParticipantKind;
-use crate::meeting::preset::{CanProduce, Preset};
+use crate::meeting::preset::CanProduce;
 
 /// From the browser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +57,68 @@ pub enum ClientMessage {
         /// True while nothing is sent.
         muted: bool,
     },
+    /// Written to everyone, or to those named alone. Comes back to the sender as `chat`.
+    ChatSend {
+        /// At most `CHAT_TEXT_BYTES_MAX`, not blank.
+        text: String,
+        /// Who may read it; none named: everyone, and those who come later.
+        #[serde(default)]
+        to: Vec<ParticipantId>,
+    },
+    /// An application's own message to everyone else.
+    Broadcast {
+        /// What it is, for the application; at most `BROADCAST_KIND_BYTES_MAX`.
+        kind: String,
+        /// At most `BROADCAST_PAYLOAD_BYTES_MAX` as JSON.
+        payload: Value,
+    },
+    /// A wave, shown by everyone else for a moment.
+    Reaction {
+        /// One emoji; at most `REACTION_BYTES_MAX`.
+        emoji: String,
+    },
+    /// Remove them.
+    Kick {
+        /// Who.
+        participant_ids: Vec<ParticipantId>,
+    },
+    /// Mute one. A browser may turn its source on again; a phone stays muted until somebody who
+    /// may mute says `muted: false`.
+    MuteParticipant {
+        /// Who.
+        participant_id: ParticipantId,
+        /// Which source.
+        source: Source,
+        /// False lifts a phone's mute.
+        #[serde(default = "yes")]
+        muted: bool,
+    },
+    /// Mute every microphone but my own.
+    MuteAll,
+    /// Let in who waits.
+    Admit {
+        /// Who.
+        participant_ids: Vec<ParticipantId>,
+    },
+    /// Send away who waits.
+    Deny {
+        /// Who.
+        participant_ids: Vec<ParticipantId>,
+    },
+    /// I would like to send this source, which my preset allows on request.
+    RequestProduce {
+        /// Which source.
+        source: Source,
+    },
+    /// Let somebody send what its preset allows on request, or not (any more).
+    GrantProduce {
+        /// Who.
+        participant_id: ParticipantId,
+        /// Which source.
+        source: Source,
+        /// False refuses a request or revokes a grant.
+        allowed: bool,
+    },
     /// I am leaving; the server closes the socket after cleaning up.
     Leave,
     /// Keep-alive; answered with `pong`.
@@ -71,6 +141,10 @@ pub enum OneShotRole {
     Publisher,
     /// Receives (WHEP, draft-ietf-wish-whep).
     Player,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What a browser may publish.
@@ -117,6 +191,61 @@ pub enum ServerMessage {
         /// What a phone dials to join, for people to pass on; the API layer knows it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         sip_uri: Option<String>,
+        /// The last `CHAT_HISTORY_MESSAGES_MAX` messages to everyone, oldest first.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        chat: Vec<ChatMessage>,
+    },
+    /// In place of `joined`, which follows when somebody lets it in.
+    Waiting {
+        /// The meeting's title.
+        title: String,
+        /// Oneself.
+        participant: ParticipantView,
+    },
+    /// Who waits to be let in; to those who may accept, whole each time.
+    WaitingList {
+        /// In order of coming.
+        participants: Vec<ParticipantView>,
+    },
+    /// Somebody has written.
+    Chat {
+        /// What.
+        message: ChatMessage,
+    },
+    /// An application's own message.
+    Broadcast {
+        /// From whom.
+        participant_id: ParticipantId,
+        /// What it is.
+        kind: String,
+        /// What it says.
+        payload: Value,
+    },
+    /// A wave.
+    Reaction {
+        /// From whom.
+        participant_id: ParticipantId,
+        /// One emoji.
+        emoji: String,
+    },
+    /// One's source was muted. With `by` one may turn it on again; without, the API did it, and
+    /// only the API undoes it.
+    Muted {
+        /// Which source.
+        source: Source,
+        /// The participant who did it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<ParticipantId>,
+    },
+    /// What one may do has changed.
+    Permissions {
+        /// As it is now.
+        permissions: Permissions,
+    },
+    /// Who would like to send something; to those who may grant it, whole each time.
+    ProduceRequests {
+        /// In order of the seats.
+        requests: Vec<ProduceRequest>,
     },
     /// Answer to the browser's offer.
     Answer {
@@ -173,25 +302,61 @@ pub enum ServerMessage {
     },
 }
 
-/// What oneself may produce; the server discards the rest.
+/// What oneself may do; the server refuses the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permissions {
-    /// Microphone.
+    /// Microphone; `ALLOWED` also once a request was granted.
     pub audio: CanProduce,
     /// Camera.
     pub video: CanProduce,
     /// Screen.
     pub screenshare: CanProduce,
+    /// Write to everyone, wave, broadcast.
+    pub chat: bool,
+    /// Write to some.
+    pub chat_private: bool,
+    /// Remove others.
+    pub kick: bool,
+    /// Mute others' microphones.
+    pub mute_others: bool,
+    /// Stop others' cameras.
+    pub mute_others_video: bool,
+    /// Let in or send away who waits.
+    pub accept_waiting: bool,
+    /// Grant what others may send on request.
+    pub accept_production: bool,
+    /// Show who is there.
+    pub show_participant_list: bool,
 }
 
-impl From<&Preset> for Permissions {
-    fn from(preset: &Preset) -> Self {
-        Self {
-            audio: preset.audio,
-            video: preset.video,
-            screenshare: preset.screenshare,
-        }
-    }
+/// Something written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatMessage {
+    /// Unique.
+    pub id: ChatMessageId,
+    /// By whom.
+    pub participant_id: ParticipantId,
+    /// The writer's name at that time.
+    pub name: String,
+    /// What.
+    pub text: String,
+    /// Who else may read it; none: everyone.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub to: Vec<ParticipantId>,
+    /// When, RFC 3339 in UTC.
+    #[serde(with = "rfc3339")]
+    pub sent_at: OffsetDateTime,
+}
+
+/// Somebody would like to send a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProduceRequest {
+    /// Who.
+    pub participant_id: ParticipantId,
+    /// Display name.
+    pub name: String,
+    /// Which source.
+    pub source: Source,
 }
 
 /// Why the server ended a browser's seat.
@@ -202,6 +367,8 @@ pub enum ByeReason {
     Left,
     /// Removed by someone with the permission, or by the API.
     Kicked,
+    /// It waited, and was not let in.
+    Denied,
     /// A newer connection with the same participant took the seat.
     Replaced,
     /// The session was ended for everyone.
@@ -264,4 +431,23 @@ pub struct LevelView {
     pub participant_id: ParticipantId,
     /// −dBov, 0–127.
     pub level: u8,
+}
+
+/// Times as the REST API writes them.
+mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serializer, de, ser};
+    use time::OffsetDateTime;
+    use time::format_description::well_known::Rfc3339;
+
+    pub(super) fn serialize<S: Serializer>(at: &OffsetDateTime, to: S) -> Result<S::Ok, S::Error> {
+        let text = at.format(&Rfc3339).map_err(ser::Error::custom)?;
+        to.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<OffsetDateTime, D::Error> {
+        let text = String::deserialize(from)?;
+        OffsetDateTime::parse(&text, &Rfc3339).map_err(de::Error::custom)
+    }
 }

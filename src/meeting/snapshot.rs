@@ -18,4 +18,6 @@ pub struct SessionSnapshot {
     pub started_at: Instant,
     /// Everyone, phones included, in order of joining.
     pub participants: Vec<ParticipantView>,
+    /// Who waits to be let in, in order of coming.
+    pub waiting: Vec<ParticipantView>,
 }

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::thread::Database;
 use super::{Conflict, Listed, Page, Store, StoreError, row};
 use crate::id::{OrganizationId, PresetId};
-use crate::meeting::preset::{CanProduce, Preset};
+use crate::meeting::preset::{CanProduce, ChatRights, HostRights, Preset, WaitingRoom};
 use crate::telemetry::metric::store::Operation;
 
 /// Default preset of hosts.
@@ -53,7 +53,7 @@ pub struct PresetDocument {
 }
 
 /// What holders of a preset may do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Permissions {
     /// What may be sent.
     #[serde(default)]
@@ -61,9 +61,117 @@ pub struct Permissions {
     /// Whether phones may use this preset.
     #[serde(default)]
     pub phone: PhonePermission,
+    /// What may be written and read.
+    #[serde(default)]
+    pub chat: ChatPermissions,
+    /// What may be done to others.
+    #[serde(flatten)]
+    pub host: HostPermissions,
+    /// Others do not see it.
+    #[serde(default)]
+    pub hidden_participant: bool,
+    /// Clients show who is there.
+    #[serde(default = "yes")]
+    pub show_participant_list: bool,
+    /// Whether it waits to be let in.
+    #[serde(default)]
+    pub waiting_room_type: WaitingRoom,
     /// Every other permission, as given.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for Permissions {
+    fn default() -> Self {
+        Self {
+            media: MediaPermissions::default(),
+            phone: PhonePermission::default(),
+            chat: ChatPermissions::default(),
+            host: HostPermissions::default(),
+            hidden_participant: false,
+            show_participant_list: true,
+            waiting_room_type: WaitingRoom::Skip,
+            other: Map::new(),
+        }
+    }
+}
+
+/// What may be done to others; nothing if not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct HostPermissions {
+    /// Remove them.
+    pub kick_participant: bool,
+    /// Mute their microphones.
+    pub disable_participant_audio: bool,
+    /// Stop their cameras.
+    pub disable_participant_video: bool,
+    /// Stop their screens.
+    pub disable_participant_screensharing: bool,
+    /// Let in or send away who waits.
+    pub accept_waiting_requests: bool,
+    /// Grant what others may send on request.
+    pub can_accept_production_requests: bool,
+}
+
+impl HostPermissions {
+    fn all(given: bool) -> Self {
+        Self {
+            kick_participant: given,
+            disable_participant_audio: given,
+            disable_participant_video: given,
+            disable_participant_screensharing: given,
+            accept_waiting_requests: given,
+            can_accept_production_requests: given,
+        }
+    }
+}
+
+/// What may be written and read; everything if not given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct ChatPermissions {
+    /// To and from everyone.
+    pub public: ChatPermission,
+    /// To and from some.
+    pub private: ChatPermission,
+}
+
+/// One kind of chat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChatPermission {
+    /// May be written.
+    pub can_send: bool,
+    /// May be read; counts for private chat only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_receive: Option<bool>,
+    /// Text may be written.
+    pub text: bool,
+    /// Everything else, as given.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Default for ChatPermission {
+    fn default() -> Self {
+        Self {
+            can_send: true,
+            can_receive: None,
+            text: true,
+            other: Map::new(),
+        }
+    }
+}
+
+impl ChatPermission {
+    fn may_write(&self) -> bool {
+        self.can_send && self.text
+    }
 }
 
 /// What may be sent.
@@ -121,13 +229,30 @@ impl Default for PresetDocument {
 impl PresetDocument {
     /// The rules a session enforces for holders of the preset called `name`.
     pub fn rules(&self, name: &str) -> Preset {
-        let media = &self.permissions.media;
+        let may = &self.permissions;
+        let (media, chat, host) = (&may.media, &may.chat, &may.host);
         Preset {
             name: name.to_owned(),
             audio: media.audio.can_produce,
             video: media.video.can_produce,
             screenshare: media.screenshare.can_produce,
-            phone: self.permissions.phone.can_join,
+            phone: may.phone.can_join,
+            chat: ChatRights {
+                public: chat.public.may_write(),
+                private: chat.private.may_write(),
+                private_receive: chat.private.can_receive.unwrap_or(true),
+            },
+            host: HostRights {
+                kick: host.kick_participant,
+                mute_audio: host.disable_participant_audio,
+                mute_video: host.disable_participant_video,
+                mute_screenshare: host.disable_participant_screensharing,
+                accept_waiting: host.accept_waiting_requests,
+                accept_production: host.can_accept_production_requests,
+            },
+            hidden: may.hidden_participant,
+            show_participant_list: may.show_participant_list,
+            waiting_room: may.waiting_room_type,
         }
     }
 }
@@ -221,8 +346,8 @@ impl Store {
         .await
     }
 
-    /// Changes an organisation's preset; `None` when it has no such preset. Who is in a session
-    /// keeps the rules they joined with.
+    /// Changes an organisation's preset; `None` when it has no such preset. Whoever calls tells
+    /// the live sessions.
     ///
     /// # Errors
     /// [`Conflict::PresetNameTaken`], and as any store operation.
@@ -389,26 +514,25 @@ fn document(audio: CanProduce, video: CanProduce, moderates: bool) -> PresetDocu
                 screenshare: ProducePermission { can_produce: video },
             },
             phone: PhonePermission { can_join: true },
+            chat: ChatPermissions {
+                public: ChatPermission {
+                    other: object(json!({ "files": true })),
+                    ..ChatPermission::default()
+                },
+                private: ChatPermission {
+                    can_receive: Some(true),
+                    other: object(json!({ "files": true })),
+                    ..ChatPermission::default()
+                },
+            },
+            host: HostPermissions::all(moderates),
             other: object(json!({
-                "accept_waiting_requests": moderates,
-                "can_accept_production_requests": moderates,
                 "can_edit_display_name": true,
                 "can_livestream": moderates,
                 "can_record": moderates,
-                "chat": {
-                    "public": { "can_send": true, "text": true, "files": true },
-                    "private": {
-                        "can_send": true, "can_receive": true, "text": true, "files": true,
-                    },
-                },
-                "disable_participant_audio": moderates,
-                "disable_participant_video": moderates,
-                "hidden_participant": false,
-                "kick_participant": moderates,
                 "pin_participant": moderates,
-                "show_participant_list": true,
-                "waiting_room_type": "SKIP",
             })),
+            ..Permissions::default()
         },
         ..PresetDocument::default()
     }

@@ -25,4 +25,5 @@ mod secrets;
 mod sip_signalling;
 mod sip_streams;
 mod sound_quality;
+mod waiting_room;
 mod whip;

@@ -323,6 +323,7 @@ fn a_reinvite_without_an_offer_gets_ours_and_takes_the_acks_answer() {
 fn every_removal_of_the_leg_hangs_up_with_its_reason() {
     for (removal, label) in [
         (LegRemoval::Kicked, "kicked"),
+        (LegRemoval::Denied, "denied"),
         (LegRemoval::SessionEnded, "session_ended"),
         (LegRemoval::Replaced, "replaced"),
         (LegRemoval::WorkerFailed, "worker_failed"),

@@ -4,6 +4,7 @@
 mod media;
 mod paths;
 mod schemas;
+mod shape;
 
 use std::sync::LazyLock;
 

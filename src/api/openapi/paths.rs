@@ -105,6 +105,12 @@ const OPERATIONS: &[Operation] = operations! {
     post "/v2/meetings/{meeting}/active-session/mute-all", "active session", mute_all,
         "Mute everyone at the server",
         Some("MuteAll"), [] => One("Done");
+    post "/v2/meetings/{meeting}/active-session/admit", "active session", admit,
+        "Let in participants who wait",
+        Some("Whom"), [] => One("Done");
+    post "/v2/meetings/{meeting}/active-session/deny", "active session", deny,
+        "Send away participants who wait",
+        Some("Whom"), [] => One("Done");
 
     post PRESETS, "presets", create_preset,
         "Make a preset",

@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::limits::{API_TEXT_CHARS_MAX, CREDENTIAL_MEETINGS_MAX};
+use super::shape::{
+    Field, body, count, flag, id, line, line_or_null, list_of, nullable, nullable_enum,
+    nullable_id, nullable_time, number, object, open_object, optional, text, time,
+};
+use crate::limits::CREDENTIAL_MEETINGS_MAX;
 
 pub(super) fn all() -> Value {
     json!({
@@ -49,7 +53,10 @@ pub(super) fn all() -> Value {
         "Session": object(&session_fields()),
         "ActiveSession": object(&[
             session_fields(),
-            vec![("participants", list_of("LiveParticipant"))],
+            vec![
+                ("participants", list_of("LiveParticipant")),
+                ("waiting", list_of("LiveParticipant")),
+            ],
         ].concat()),
         "LiveParticipant": live_participant(),
         "Stay": object(&[
@@ -68,7 +75,9 @@ pub(super) fn all() -> Value {
         ]),
         "MuteAll": optional(&[("muted", flag("False unmutes."))]),
         "Done": object(&[
-            ("action", json!({ "type": "string", "enum": ["kick", "mute", "unmute"] })),
+            ("action", json!({ "type": "string", "enum": [
+                "kick", "mute", "unmute", "admit", "deny",
+            ] })),
             ("participants", list_of("LiveParticipant")),
         ]),
         "SipCredential": object(&credential_fields()),
@@ -134,8 +143,6 @@ pub(super) fn responses() -> Value {
         .collect::<Map<_, _>>()
         .into()
 }
-
-type Field = (&'static str, Value);
 
 fn error() -> Value {
     object(&[
@@ -229,21 +236,55 @@ fn permissions() -> Value {
         },
         "required": ["can_produce"],
     });
-    json!({
+    let flags = [
+        ("accept_waiting_requests", "Let in or send away who waits."),
+        (
+            "can_accept_production_requests",
+            "Grant what others may send on request.",
+        ),
+        ("disable_participant_audio", "Mute others' microphones."),
+        ("disable_participant_video", "Stop others' cameras."),
+        ("disable_participant_screensharing", "Stop others' screens."),
+        ("kick_participant", "Remove others."),
+        (
+            "hidden_participant",
+            "Others do not see it; it sends nothing.",
+        ),
+        ("show_participant_list", "Clients show who is there."),
+    ];
+    let mut permissions = optional(&flags.map(|(name, says)| (name, flag(says))));
+    permissions["description"] = json!("Other members are kept as given.");
+    let parts = &mut permissions["properties"];
+    parts["media"] = json!({
         "type": "object",
-        "description": "Other members are kept as given.",
-        "properties": {
-            "media": {
-                "type": "object",
-                "properties": { "audio": produce, "video": produce, "screenshare": produce },
-            },
-            "phone": {
-                "type": "object",
-                "properties": { "can_join": { "type": "boolean" } },
-                "required": ["can_join"],
-            },
-        },
-    })
+        "properties": { "audio": produce, "video": produce, "screenshare": produce },
+    });
+    parts["phone"] = json!({
+        "type": "object",
+        "properties": { "can_join": { "type": "boolean" } },
+        "required": ["can_join"],
+    });
+    parts["chat"] = optional(&[
+        ("public", chat(&[])),
+        (
+            "private",
+            chat(&[("can_receive", json!({ "type": ["boolean", "null"] }))]),
+        ),
+    ]);
+    parts["waiting_room_type"] = json!({
+        "type": "string",
+        "enum": ["SKIP", "ON_PRIVILEGED_USER_ENTRY", "SKIP_ON_ACCEPT"],
+        "description": "Whether holders wait to be let in, phones too.",
+    });
+    permissions
+}
+
+fn chat(more: &[Field]) -> Value {
+    let fields = [
+        ("can_send", flag("May be written.")),
+        ("text", flag("Text may be written.")),
+    ];
+    optional(&[fields.to_vec(), more.to_vec()].concat())
 }
 
 fn session_fields() -> Vec<Field> {
@@ -364,108 +405,10 @@ fn call() -> Value {
     ])
 }
 
-/// An object with all of these members.
-fn object(fields: &[Field]) -> Value {
-    let required: Vec<_> = fields.iter().map(|(name, _)| name).collect();
-    let mut object = optional(fields);
-    object["required"] = json!(required);
-    object
-}
-
-/// An object with any of these members.
-fn optional(fields: &[Field]) -> Value {
-    let properties: Map<_, _> = fields
-        .iter()
-        .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
-        .collect();
-    json!({ "type": "object", "properties": properties })
-}
-
-/// As [`optional`], where null says as much as leaving a member out.
-fn body(fields: &[Field]) -> Value {
-    let mut body = optional(fields);
-    for (name, _) in fields {
-        let schema = &mut body["properties"][name];
-        if let Some(kind) = schema["type"].as_str() {
-            schema["type"] = json!([kind, "null"]);
-        }
-        if let Some(Value::Array(values)) = schema.get_mut("enum") {
-            values.push(Value::Null);
-        }
-    }
-    body
-}
-
-fn open_object(description: &str) -> Value {
-    json!({ "type": "object", "description": description })
-}
-
-fn list_of(schema: &str) -> Value {
-    json!({ "type": "array", "items": { "$ref": format!("#/components/schemas/{schema}") } })
-}
-
-fn id() -> Value {
-    json!({ "type": "string", "format": "uuid" })
-}
-
-fn nullable_id() -> Value {
-    json!({ "type": ["string", "null"], "format": "uuid" })
-}
-
-fn time() -> Value {
-    json!({ "type": "string", "format": "date-time" })
-}
-
-fn nullable_time() -> Value {
-    json!({ "type": ["string", "null"], "format": "date-time" })
-}
-
-fn nullable(kind: &str) -> Value {
-    json!({ "type": [kind, "null"] })
-}
-
-fn nullable_enum(values: &[&str]) -> Value {
-    let mut values = json!(values);
-    if let Value::Array(values) = &mut values {
-        values.push(Value::Null);
-    }
-    json!({ "type": ["string", "null"], "enum": values })
-}
-
 fn live_or_ended() -> Value {
     json!({ "type": "string", "enum": ["LIVE", "ENDED"] })
 }
 
 fn kind() -> Value {
     json!({ "type": "string", "enum": ["browser", "robo"], "description": "robo is a phone." })
-}
-
-fn text(description: &str) -> Value {
-    json!({ "type": "string", "description": description })
-}
-
-fn line(description: &str) -> Value {
-    json!({
-        "type": "string", "maxLength": API_TEXT_CHARS_MAX,
-        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
-        "description": description,
-    })
-}
-
-fn line_or_null(description: &str) -> Value {
-    let mut schema = line(description);
-    schema["type"] = json!(["string", "null"]);
-    schema
-}
-
-fn count(description: &str) -> Value {
-    json!({ "type": "integer", "minimum": 0, "description": description })
-}
-
-fn number(description: &str) -> Value {
-    json!({ "type": "number", "description": description })
-}
-
-fn flag(description: &str) -> Value {
-    json!({ "type": "boolean", "description": description })
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use axum::extract::ws::close_code;
 
 use super::wire::{Broken, Heard, Wire};
+use crate::api::state::ApiState;
 use crate::limits::{
     SIGNAL_MESSAGES_BURST_MAX, SIGNAL_MESSAGES_PER_SECOND, SIGNAL_PING_INTERVAL, SIGNAL_SILENCE_MAX,
 };
@@ -31,7 +32,7 @@ enum Next {
 
 /// Bridges until the browser leaves, is removed, misbehaves or vanishes. Dropping the seat leaves
 /// the session.
-pub(super) async fn run(mut wire: Wire, mut seat: BrowserSeat) {
+pub(super) async fn run(state: &ApiState, mut wire: Wire, mut seat: BrowserSeat) {
     let mut allowance = Allowance::new(clock::now());
     let mut heard_at = clock::now();
     let mut pings = tokio::time::interval(SIGNAL_PING_INTERVAL);
@@ -39,7 +40,7 @@ pub(super) async fn run(mut wire: Wire, mut seat: BrowserSeat) {
     loop {
         let next = tokio::select! {
             outgoing = seat.outgoing.recv() => match outgoing {
-                Some(message) => pass_on(&mut wire, &message).await,
+                Some(message) => pass_on(state, &mut wire, message).await,
                 // The session has ended the seat and said so before, if it could.
                 None => {
                     wire.close(close_code::NORMAL, "ended").await;
@@ -75,8 +76,18 @@ pub(super) async fn run(mut wire: Wire, mut seat: BrowserSeat) {
     }
 }
 
-async fn pass_on(wire: &mut Wire, message: &ServerMessage) -> Next {
-    match wire.say(message).await {
+/// Writes what the session says; to `joined` it adds what the session does not know: what a phone
+/// dials.
+async fn pass_on(state: &ApiState, wire: &mut Wire, mut message: ServerMessage) -> Next {
+    if let ServerMessage::Joined {
+        meeting_id,
+        sip_uri,
+        ..
+    } = &mut message
+    {
+        *sip_uri = Some(state.urls().sip_uri(*meeting_id));
+    }
+    match wire.say(&message).await {
         Ok(()) => Next::GoOn,
         Err(Broken) => Next::Stop,
     }

@@ -15,8 +15,7 @@ use super::error::ApiError;
 use super::state::ApiState;
 use crate::limits::{SIGNAL_JOIN_TIME_MAX, SIGNAL_MESSAGE_BYTES_MAX, SIGNAL_READ_BYTES};
 use crate::meeting::signal::{ByeReason, ClientMessage, ServerMessage};
-use crate::run::directory::BrowserSeat;
-use wire::{Broken, Heard, Wire};
+use wire::{Heard, Wire};
 
 pub(super) async fn open(State(state): State<ApiState>, upgrade: WebSocketUpgrade) -> Response {
     let Ok(permit) = state.signal_sockets().try_acquire_owned() else {
@@ -42,11 +41,9 @@ async fn converse(state: &ApiState, socket: WebSocket) {
         return;
     };
     match admission::admit(state, &token, name.as_deref()).await {
-        Ok(mut seat) => {
+        Ok(seat) => {
             state.metrics().http.join("joined");
-            if welcome(state, &mut wire, &mut seat).await.is_ok() {
-                bridge::run(wire, seat).await;
-            }
+            bridge::run(state, wire, seat).await;
         }
         Err(refusal) => {
             state.metrics().http.join(refusal.code());
@@ -54,24 +51,6 @@ async fn converse(state: &ApiState, socket: WebSocket) {
                 .await;
         }
     }
-}
-
-/// Passes on the seat's first message, `joined`, with what the session does not know: what a phone
-/// dials.
-async fn welcome(state: &ApiState, wire: &mut Wire, seat: &mut BrowserSeat) -> Result<(), Broken> {
-    // None: the session has ended already; the bridge says so.
-    let Some(mut message) = seat.outgoing.recv().await else {
-        return Ok(());
-    };
-    if let ServerMessage::Joined {
-        meeting_id,
-        sip_uri,
-        ..
-    } = &mut message
-    {
-        *sip_uri = Some(state.urls().sip_uri(*meeting_id));
-    }
-    wire.say(&message).await
 }
 
 /// The `join`, or nothing after having said what is wrong.

@@ -13,7 +13,7 @@ use crate::api::Readiness;
 use crate::limits::{SIGNAL_MESSAGES_BURST_MAX, SIGNAL_MESSAGES_PER_SECOND};
 
 /// A browser that has joined with the demo meeting's invitation, and its `joined` message.
-async fn join(server: &Server, name: &str) -> (Browser, Value) {
+pub(super) async fn join(server: &Server, name: &str) -> (Browser, Value) {
     let token = server.state.tokens().mint(&invite(server)).unwrap();
     join_with(server, &token, name).await
 }
@@ -26,7 +26,7 @@ async fn join_with(server: &Server, token: &str, name: &str) -> (Browser, Value)
     (browser, joined)
 }
 
-fn active(server: &Server) -> String {
+pub(super) fn active(server: &Server) -> String {
     format!("/v2/meetings/{}/active-session", server.first.meeting_id)
 }
 

@@ -4,6 +4,7 @@ mod bans;
 mod health;
 mod joined;
 mod lists;
+mod moderation;
 mod openapi;
 mod rest;
 mod signal;

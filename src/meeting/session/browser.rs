@@ -21,19 +21,40 @@ const PASSWORD_CHARS: usize = 32;
 impl Session {
     /// Takes a message of a browser's WebSocket.
     pub fn handle_client(&mut self, now: Instant, seat: SeatId, message: ClientMessage) {
-        if self
-            .seats
-            .get_mut(&seat)
-            .and_then(|s| s.browser().map(drop))
-            .is_none()
-        {
+        let Some(entry) = self.seats.get(&seat) else {
             return;
+        };
+        if entry.is_phone() {
+            return;
+        }
+        if entry.waits && !matches!(message, ClientMessage::Leave | ClientMessage::Ping) {
+            return self.refuse(seat, "waiting", "You have not been let in yet.");
         }
         match message {
             ClientMessage::Offer { sdp, sources } => self.handle_offer(now, seat, &sdp, &sources),
             ClientMessage::OneShot { sdp, role } => self.handle_one_shot(now, seat, &sdp, role),
             ClientMessage::Answer { sdp } => self.handle_answer(now, seat, &sdp),
             ClientMessage::Mute { source, muted } => self.mute_by_self(now, seat, source, muted),
+            ClientMessage::ChatSend { text, to } => self.chat_send(now, seat, text, to),
+            ClientMessage::Broadcast { kind, payload } => {
+                self.broadcast_payload(now, seat, kind, payload);
+            }
+            ClientMessage::Reaction { emoji } => self.react(now, seat, emoji),
+            ClientMessage::Kick { participant_ids } => self.kick_by(now, seat, &participant_ids),
+            ClientMessage::MuteParticipant {
+                participant_id,
+                source,
+                muted,
+            } => self.mute_by(now, seat, participant_id, source, muted),
+            ClientMessage::MuteAll => self.mute_all_by(now, seat),
+            ClientMessage::Admit { participant_ids } => self.admit_by(now, seat, &participant_ids),
+            ClientMessage::Deny { participant_ids } => self.deny_by(now, seat, &participant_ids),
+            ClientMessage::RequestProduce { source } => self.request_produce(seat, source),
+            ClientMessage::GrantProduce {
+                participant_id,
+                source,
+                allowed,
+            } => self.grant_produce(now, seat, participant_id, source, allowed),
             ClientMessage::Leave => self.remove(now, seat, ByeReason::Left),
             ClientMessage::Ping => self.signal(seat, ServerMessage::Pong),
             ClientMessage::Join { .. } => {
@@ -152,7 +173,7 @@ impl Session {
         self.refuse(seat, code, &error.to_string());
     }
 
-    fn refuse(&mut self, seat: SeatId, code: &str, message: &str) {
+    pub(super) fn refuse(&mut self, seat: SeatId, code: &str, message: &str) {
         let (code, message) = (code.to_owned(), message.to_owned());
         self.signal(seat, ServerMessage::Error { code, message });
     }

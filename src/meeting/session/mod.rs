@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -14,31 +14,36 @@ use crate::audio::opus::EncoderSettings;
 use crate::id::{MeetingId, OrganizationId, ParticipantId, SessionId};
 use crate::limits::SESSION_PARTICIPANTS_MAX;
 use crate::meeting::bridge::AudioBridge;
-use crate::meeting::forward::Forward;
 use crate::meeting::leg::{LegEvent, LegMedia, LegRemoval};
-use crate::meeting::participant::{Joining, ParticipantKind};
-use crate::meeting::peer::{Peer, PeerSetup, SlotId};
+use crate::meeting::participant::Joining;
+use crate::meeting::peer::{Peer, PeerSetup};
 use crate::meeting::phone::RTCP_BYTES_MAX;
 use crate::meeting::phone::{LegSeed, PhoneLeg};
-use crate::meeting::preset::CanProduce;
-use crate::meeting::signal::{
-    ByeReason, OneShotRole, ParticipantView, ServerMessage, Source, SourceState,
-};
+use crate::meeting::signal::{ByeReason, ServerMessage, Source, SourceState};
 use crate::meeting::snapshot::SessionSnapshot;
 use crate::meeting::speaker::Speaker;
 use crate::meeting::track::{SeatId, Track, TrackCodec, TrackId};
 
 mod browser;
+mod chat;
+mod host;
 mod one_shot;
 mod output;
 mod phones;
 mod publish;
+mod rights;
+mod seat;
 mod tick;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
 
+use chat::ChatRoom;
 pub use output::{BrowserPacket, Egress, LegSocket, SessionChange, SessionOutput};
+pub use rights::Holders;
+use seat::{Browser, Media, Seat};
+use waiting::Admitted;
 
 /// What all sessions of a worker share.
 #[derive(Debug)]
@@ -73,80 +78,6 @@ pub struct SessionName {
     pub title: String,
 }
 
-struct Seat {
-    joining: Joining,
-    /// What it may send and whether it does.
-    sources: BTreeMap<Source, SourceState>,
-    /// What of it is published.
-    published: BTreeMap<Source, TrackId>,
-    media: Media,
-}
-
-enum Media {
-    Browser(Box<Browser>),
-    Phone(Box<PhoneLeg>),
-}
-
-/// A browser's side of its seat.
-#[derive(Default)]
-struct Browser {
-    /// From its first offer on.
-    peer: Option<Peer>,
-    /// What it gets.
-    subscriptions: BTreeMap<TrackId, Forward>,
-    /// Numbers of slots that carry nothing now.
-    idle: Vec<Forward>,
-    /// Sources it has spoken about with `mute`: the others are muted until they send.
-    declared: Vec<Source>,
-    /// It came over WHIP or WHEP: nothing can be offered to it.
-    one_shot: Option<OneShotRole>,
-    /// A player's m-lines, in the order of its offer.
-    lines: Vec<SlotId>,
-}
-
-impl Seat {
-    fn view(&self) -> ParticipantView {
-        let on_hold = match &self.media {
-            Media::Phone(leg) => leg.is_on_hold(),
-            Media::Browser(_) => false,
-        };
-        ParticipantView {
-            id: self.joining.id,
-            custom_participant_id: self.joining.custom_participant_id.clone(),
-            name: self.joining.name.clone(),
-            picture: self.joining.picture.clone(),
-            kind: self.joining.kind,
-            sources: self.sources.clone(),
-            on_hold,
-            attributes: self.joining.attributes.clone(),
-        }
-    }
-
-    fn may_produce(&self, source: Source) -> bool {
-        let preset = &self.joining.preset;
-        let permission = match source {
-            Source::Microphone => preset.audio,
-            Source::Camera => preset.video,
-            Source::Screen => preset.screenshare,
-        };
-        permission == CanProduce::Allowed
-    }
-
-    fn browser(&mut self) -> Option<&mut Browser> {
-        match &mut self.media {
-            Media::Browser(browser) => Some(browser),
-            Media::Phone(_) => None,
-        }
-    }
-
-    fn phone(&mut self) -> Option<&mut PhoneLeg> {
-        match &mut self.media {
-            Media::Phone(leg) => Some(leg),
-            Media::Browser(_) => None,
-        }
-    }
-}
-
 /// See the module.
 pub struct Session {
     name: SessionName,
@@ -174,12 +105,16 @@ pub struct Session {
     /// left to do.
     voices: Vec<(SeatId, TrackId)>,
     spoke: Vec<SeatId>,
+    chat: ChatRoom,
+    admitted: Admitted,
 }
 
 impl Session {
-    /// An empty session. `seed` comes from a cryptographic source: ICE passwords are drawn from it.
+    /// An empty session. `wallclock` is the time since the Unix epoch; `seed` comes from a
+    /// cryptographic source: ICE passwords are drawn from it.
     pub fn new(
         now: Instant,
+        wallclock: Duration,
         name: SessionName,
         settings: Arc<SessionSettings>,
         seed: [u8; 32],
@@ -206,6 +141,8 @@ impl Session {
             egress: Egress::default(),
             voices: Vec::new(),
             spoke: Vec::new(),
+            chat: ChatRoom::new(now, wallclock),
+            admitted: Admitted::default(),
         }
     }
 
@@ -238,14 +175,15 @@ impl Session {
             meeting_id: self.name.meeting,
             organization: self.name.organization,
             started_at: self.started_at,
-            participants: self.seats.values().map(Seat::view).collect(),
+            participants: self.inside().map(Seat::view).collect(),
+            waiting: self.waiting(),
         }
     }
 
     // ── come and go ───────────────────────────────────────────────────────────────────────────
 
-    /// Gives a browser the seat; its first message is `Joined`. Whoever has the same participant
-    /// id is replaced.
+    /// Gives a browser the seat; its first message is `Joined`, or `Waiting` if its preset makes it
+    /// wait. Whoever has the same participant id is replaced.
     ///
     /// # Errors
     /// See [`JoinError`]; nothing has changed.
@@ -257,28 +195,13 @@ impl Session {
         resume_token: String,
     ) -> Result<(), JoinError> {
         self.make_room(now, joining.id)?;
-        let entry = Seat {
-            joining,
-            sources: BTreeMap::new(),
-            published: BTreeMap::new(),
-            media: Media::Browser(Box::default()),
-        };
-        let message = ServerMessage::Joined {
-            session_id: self.name.id,
-            meeting_id: self.name.meeting,
-            title: self.name.title.clone(),
-            participant: entry.view(),
-            participants: self.seats.values().map(Seat::view).collect(),
-            resume_token,
-            permissions: (&entry.joining.preset).into(),
-            sip_uri: None,
-        };
-        self.signal(seat, message);
-        self.welcome(now, seat, entry);
+        let mut entry = Seat::new(now, joining, Media::Browser(Box::default()));
+        entry.resume_token = resume_token;
+        self.receive(now, seat, entry);
         Ok(())
     }
 
-    /// Gives a phone the seat and publishes its voice.
+    /// Gives a phone the seat and publishes its voice, or lets it wait.
     ///
     /// # Errors
     /// See [`JoinError`]; nothing has changed.
@@ -300,22 +223,54 @@ impl Session {
             track_ssrc: self.rng.random(),
         };
         let leg = PhoneLeg::new(now, media, self.settings.opus, seed);
-        let mut entry = Seat {
-            joining,
-            sources: BTreeMap::new(),
-            published: BTreeMap::new(),
-            media: Media::Phone(Box::new(leg)),
-        };
-        let speaks = entry.may_produce(Source::Microphone);
+        let entry = Seat::new(now, joining, Media::Phone(Box::new(leg)));
+        self.receive(now, seat, entry);
+        Ok(())
+    }
+
+    /// Who has come walks in, or waits.
+    fn receive(&mut self, now: Instant, seat: SeatId, entry: Seat) {
+        self.empty_since = None;
+        self.phones += usize::from(entry.is_phone());
+        if self.must_wait(&entry) {
+            self.let_wait(seat, entry);
+        } else {
+            self.walk_in(now, seat, entry);
+        }
+    }
+
+    /// The seat is taken: it is told what there is, and everyone else of it.
+    fn walk_in(&mut self, now: Instant, seat: SeatId, mut entry: Seat) {
+        let phone = entry.is_phone();
+        let speaks = phone && entry.may_produce(Source::Microphone);
         if speaks {
             let state = SourceState { muted: false };
             entry.sources.insert(Source::Microphone, state);
+        }
+        if !phone {
+            let message = self.joined(&entry);
+            self.signal(seat, message);
         }
         self.welcome(now, seat, entry);
         if speaks {
             self.publish(now, seat, Source::Microphone, TrackCodec::Opus);
         }
-        Ok(())
+        self.greet_host(now, seat);
+    }
+
+    fn joined(&self, entry: &Seat) -> ServerMessage {
+        let seen = self.inside().filter(|seat| !seat.is_hidden());
+        ServerMessage::Joined {
+            session_id: self.name.id,
+            meeting_id: self.name.meeting,
+            title: self.name.title.clone(),
+            participant: entry.view(),
+            participants: seen.map(Seat::view).collect(),
+            resume_token: entry.resume_token.clone(),
+            permissions: entry.permissions(),
+            sip_uri: None,
+            chat: self.chat.history(),
+        }
     }
 
     fn make_room(&mut self, now: Instant, participant: ParticipantId) -> Result<(), JoinError> {
@@ -335,14 +290,13 @@ impl Session {
             self.started_at = now;
             self.change(SessionChange::Started);
         }
-        self.empty_since = None;
-        self.phones += usize::from(matches!(entry.media, Media::Phone(_)));
+        let hidden = entry.is_hidden();
         self.seats.insert(seat, entry);
         self.change(SessionChange::ParticipantJoined(view.clone()));
-        self.broadcast(
-            seat,
-            &ServerMessage::ParticipantJoined { participant: view },
-        );
+        if !hidden {
+            let message = ServerMessage::ParticipantJoined { participant: view };
+            self.broadcast(seat, &message);
+        }
     }
 
     /// Ends a seat; others are told. Nothing happens if it has ended already.
@@ -351,6 +305,8 @@ impl Session {
             return;
         };
         let view = entry.view();
+        let (waited, hidden) = (entry.waits, entry.is_hidden());
+        let asked = !entry.requests.is_empty();
         for track in std::mem::take(&mut entry.published).into_values() {
             self.unpublish(now, track);
         }
@@ -374,16 +330,25 @@ impl Session {
         if self.seats.is_empty() {
             self.empty_since = Some(now);
         }
+        if waited {
+            return self.tell_waiting();
+        }
         let participant_id = view.id;
         self.spoke_at.remove(&participant_id);
-        self.broadcast(seat, &ServerMessage::ParticipantLeft { participant_id });
+        if !hidden {
+            self.broadcast(seat, &ServerMessage::ParticipantLeft { participant_id });
+        }
         self.change(SessionChange::ParticipantLeft(view));
+        if asked {
+            self.tell_requests();
+        }
     }
 
     fn end_leg(&mut self, seat: SeatId, leg: &mut PhoneLeg, reason: ByeReason) {
         let removal = match reason {
             ByeReason::Left => None,
             ByeReason::Kicked => Some(LegRemoval::Kicked),
+            ByeReason::Denied => Some(LegRemoval::Denied),
             ByeReason::Replaced => Some(LegRemoval::Replaced),
             ByeReason::SessionEnded | ByeReason::Shutdown => Some(LegRemoval::SessionEnded),
             ByeReason::ConnectionLost | ByeReason::Internal => Some(LegRemoval::WorkerFailed),
@@ -410,6 +375,9 @@ impl Session {
             .filter(|(_, seat)| participants.contains(&seat.joining.id))
             .map(|(seat, _)| *seat)
             .collect();
+        for participant in participants {
+            self.admitted.forget(*participant);
+        }
         for seat in &chosen {
             self.remove(now, *seat, ByeReason::Kicked);
         }
@@ -442,10 +410,15 @@ impl Session {
             .push_back(SessionOutput::Signal { seat, message });
     }
 
+    /// Everyone who has been let in.
+    fn inside(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.values().filter(|entry| !entry.waits)
+    }
+
     /// To every browser but one.
     fn broadcast(&mut self, except: SeatId, message: &ServerMessage) {
         for (seat, entry) in &self.seats {
-            if *seat != except && entry.joining.kind == ParticipantKind::Browser {
+            if *seat != except && !entry.waits && !entry.is_phone() {
                 let message = message.clone();
                 let seat = *seat;
                 self.outputs
@@ -463,13 +436,19 @@ impl Session {
         let Some(entry) = self.seats.get(&seat) else {
             return;
         };
+        if entry.waits {
+            return;
+        }
         let message = ServerMessage::ParticipantUpdated {
             participant: entry.view(),
         };
-        if entry.joining.kind == ParticipantKind::Browser {
+        let hidden = entry.is_hidden();
+        if !entry.is_phone() {
             self.signal(seat, message.clone());
         }
-        self.broadcast(seat, &message);
+        if !hidden {
+            self.broadcast(seat, &message);
+        }
     }
 }
 

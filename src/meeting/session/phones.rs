@@ -76,7 +76,8 @@ impl Session {
     }
 
     pub(super) fn leg_event(&mut self, seat: SeatId, event: LegEvent) {
-        if let (LegEvent::Dtmf(digit), Some(entry)) = (&event, self.seats.get(&seat)) {
+        let inside = self.seats.get(&seat).filter(|entry| !entry.waits);
+        if let (LegEvent::Dtmf(digit), Some(entry)) = (&event, inside) {
             let (digit, participant_id) = (*digit, entry.joining.id);
             let message = ServerMessage::Dtmf {
                 participant_id,

@@ -307,6 +307,9 @@ impl Session {
         entry
             .sources
             .insert(source, SourceState { muted: is_muted });
+        if muted && !entry.is_phone() {
+            self.signal(seat, ServerMessage::Muted { source, by: None });
+        }
         self.broadcast_update(seat);
         self.after_mute(now, Some(track), muted);
         true

@@ -10,15 +10,20 @@ use crate::audio::g711::Law;
 use crate::audio::opus::{Decoder, Encoded, Encoder};
 use crate::audio::tone::{ToneGenerator, power_at};
 use crate::meeting::leg::PhoneCodec;
+use crate::meeting::participant::ParticipantKind;
 use crate::meeting::peer::Certificate;
 use crate::meeting::peer::double::Browser as BrowserDouble;
 use crate::meeting::preset::Preset;
 use crate::meeting::signal::ClientMessage;
 use crate::rtp::packet::Packet;
 
+mod chat;
+mod host;
 mod loss;
 mod sound;
+mod waiting;
 
+const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 const STEP: Duration = Duration::from_millis(5);
 
 struct BrowserSide {
@@ -85,7 +90,7 @@ impl World {
         Self {
             now,
             steps: 0,
-            session: Session::new(now, name, Arc::new(settings), [3; 32]),
+            session: Session::new(now, EPOCH, name, Arc::new(settings), [3; 32]),
             server,
             browsers: BTreeMap::new(),
             phones: BTreeMap::new(),
@@ -151,6 +156,16 @@ impl World {
 
     fn phone(&mut self, codec: PhoneCodec, tone_hz: Option<f64>) -> SeatId {
         let (seat, joining) = self.joining(ParticipantKind::Robo);
+        self.phone_as(seat, joining, codec, tone_hz)
+    }
+
+    fn phone_as(
+        &mut self,
+        seat: SeatId,
+        joining: Joining,
+        codec: PhoneCodec,
+        tone_hz: Option<f64>,
+    ) -> SeatId {
         let address = SocketAddr::from(([203, 0, 113, 1], 30_000 + seat.0 as u16 * 2));
         let id = joining.id;
         self.session
@@ -371,6 +386,37 @@ impl World {
             }
         }
         heard
+    }
+
+    /// A browser whose holder has this preset.
+    fn browser_with(&mut self, preset: Preset, tone_hz: Option<f64>) -> SeatId {
+        let (seat, mut joining) = self.joining(ParticipantKind::Browser);
+        joining.preset = preset;
+        self.browser_as(seat, joining, tone_hz)
+    }
+
+    fn say(&mut self, seat: SeatId, message: ClientMessage) {
+        self.session.handle_client(self.now, seat, message);
+        self.deliver();
+    }
+
+    fn id(&self, seat: SeatId) -> ParticipantId {
+        let browser = self.browsers.get(&seat).map(|side| side.id);
+        browser.unwrap_or_else(|| self.phones[&seat].id)
+    }
+
+    /// Forgets what was said to a browser so far.
+    fn read(&mut self, seat: SeatId) -> Vec<ServerMessage> {
+        std::mem::take(&mut self.browsers.get_mut(&seat).unwrap().messages)
+    }
+
+    /// The code of the last thing said to a browser, which must be a refusal.
+    #[track_caller]
+    fn refusal(&mut self, seat: SeatId) -> String {
+        match self.read(seat).pop() {
+            Some(ServerMessage::Error { code, .. }) => code,
+            other => panic!("no refusal but {other:?}"),
+        }
     }
 
     fn messages(&self, seat: SeatId) -> &[ServerMessage] {

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::publish::TrackPacket;
+use super::waiting::waiting_sound;
 use super::{LegSocket, Media, Session, rtcp_socket, take_transmits};
-use crate::meeting::phone::RTCP_BYTES_MAX;
+use crate::audio::frame::FRAME_8K_SAMPLES;
+use crate::meeting::phone::{RTCP_BYTES_MAX, law_of};
 use crate::meeting::signal::{ServerMessage, Source};
 use crate::meeting::track::SeatId;
 use crate::rtp::rtcp::ntp_from_unix;
@@ -15,6 +17,9 @@ const LEVELS_EVERY_TICKS: u64 = 10;
 /// The phones' voices follow once a second what browsers report of the way to them.
 const LISTENERS_EVERY_TICKS: u64 = 50;
 
+/// Those who wait too long are looked for once a second.
+const WAITERS_EVERY_TICKS: u64 = 50;
+
 /// An RTP packet to a phone: 60 ms of G.711 and the header.
 const PACKET_BYTES_MAX: usize = 512;
 
@@ -23,6 +28,7 @@ impl Session {
     /// too. `wallclock` is the time since the Unix epoch.
     pub fn tick(&mut self, now: Instant, wallclock: Duration, skipped: u32) {
         self.ticks += 1;
+        self.chat.set_clock(now, wallclock);
         if self.phones > 0 {
             if self.ticks.is_multiple_of(LISTENERS_EVERY_TICKS) {
                 self.follow_listeners(now);
@@ -34,6 +40,9 @@ impl Session {
         }
         self.catch_up_peers(now);
         self.request_pending_keyframes(now);
+        if self.ticks.is_multiple_of(WAITERS_EVERY_TICKS) {
+            self.send_away_the_forgotten(now);
+        }
         if self.ticks.is_multiple_of(LEVELS_EVERY_TICKS)
             && let Some(levels) = self.speaker.report()
         {
@@ -100,7 +109,15 @@ impl Session {
             let Media::Phone(leg) = &mut entry.media else {
                 continue;
             };
-            let codes = ears.hear(leg);
+            let codes = if entry.waits {
+                let mut codes = [law_of(leg.codec()).silence(); FRAME_8K_SAMPLES];
+                if let Some(sound) = waiting_sound(self.ticks) {
+                    law_of(leg.codec()).encode(&sound, &mut codes);
+                }
+                codes
+            } else {
+                ears.hear(leg)
+            };
             if let Some((to, length)) = leg.write_voice(&codes, &mut buffer) {
                 let packet = &buffer[..length];
                 self.egress.push_phone(*seat, LegSocket::Rtp, to, packet);

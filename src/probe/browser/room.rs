@@ -194,7 +194,17 @@ impl Room {
                 }
             }
             ServerMessage::Bye { reason } => known.bye = Some(*reason),
-            ServerMessage::Answer { .. } | ServerMessage::Pong | ServerMessage::Error { .. } => {}
+            ServerMessage::Answer { .. }
+            | ServerMessage::Pong
+            | ServerMessage::Error { .. }
+            | ServerMessage::Waiting { .. }
+            | ServerMessage::WaitingList { .. }
+            | ServerMessage::Chat { .. }
+            | ServerMessage::Broadcast { .. }
+            | ServerMessage::Reaction { .. }
+            | ServerMessage::Muted { .. }
+            | ServerMessage::Permissions { .. }
+            | ServerMessage::ProduceRequests { .. } => {}
         }
         drop(known);
         self.ring();

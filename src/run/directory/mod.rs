@@ -16,6 +16,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub use crate::meeting::session::Holders;
 pub use event::{SessionChange, SessionEvent};
 pub(crate) use seat::SeatDoor;
 pub use seat::{BrowserSeat, PhoneSeat, SeatGone};
@@ -27,11 +28,12 @@ use crate::id::{MeetingId, OrganizationId, ParticipantId, SessionId};
 use crate::limits::{DIRECTORY_COMMANDS_MAX, SESSION_EVENTS_MAX};
 use crate::meeting::leg::LegMedia;
 use crate::meeting::participant::Joining;
+use crate::meeting::preset::Preset;
 use crate::meeting::signal::Source;
 use crate::meeting::snapshot::SessionSnapshot;
 use crate::net::ports::RtpSockets;
 use crate::run::clock;
-use crate::run::worker::command::Kicked;
+use crate::run::worker::command::{Kicked, PresetChange};
 use crate::run::worker::health::HealthCell;
 use crate::run::worker::thread::{self, WorkerHandle};
 
@@ -214,6 +216,45 @@ impl Directory {
         })
         .await
         .unwrap_or(false)
+    }
+
+    /// Lets in (or sends away) those of these participants who wait; how many did.
+    pub async fn decide(
+        &self,
+        meeting: MeetingId,
+        participants: &[ParticipantId],
+        admitted: bool,
+    ) -> usize {
+        let participants = participants.to_vec();
+        self.ask(|reply| Ask::Decide {
+            meeting,
+            participants,
+            admitted,
+            reply,
+        })
+        .await
+        .unwrap_or(0)
+    }
+
+    /// Gives holders of a preset, or a participant, in the organisation's live sessions (or in one
+    /// of them) this preset instead.
+    pub async fn apply_preset(
+        &self,
+        organization: OrganizationId,
+        meeting: Option<MeetingId>,
+        holders: Holders,
+        preset: Preset,
+    ) {
+        let change = PresetChange {
+            organization,
+            meeting,
+            holders,
+            preset: Arc::new(preset),
+        };
+        let told = self.ask(|reply| Ask::ApplyPreset { change, reply });
+        if told.await.is_none() {
+            tracing::warn!("a changed preset did not reach the live sessions");
+        }
     }
 
     /// Makes the meeting's session panic: to see what a bug does.

@@ -15,7 +15,7 @@ use crate::meeting::signal::Source;
 use crate::meeting::snapshot::SessionSnapshot;
 use crate::net::ports::RtpSockets;
 use crate::run::clock;
-use crate::run::worker::command::{Command, Kicked, MeetingInfo, NotTaken};
+use crate::run::worker::command::{Command, Kicked, MeetingInfo, NotTaken, PresetChange};
 use crate::run::worker::thread::{Notice, WorkerHandle};
 use crate::telemetry::metric::media::MediaMetrics;
 
@@ -53,6 +53,16 @@ pub(super) enum Ask {
         source: Source,
         muted: bool,
         reply: oneshot::Sender<bool>,
+    },
+    Decide {
+        meeting: MeetingId,
+        participants: Vec<ParticipantId>,
+        admitted: bool,
+        reply: oneshot::Sender<usize>,
+    },
+    ApplyPreset {
+        change: PresetChange,
+        reply: oneshot::Sender<()>,
     },
     #[cfg(test)]
     Break {
@@ -191,6 +201,29 @@ impl DirectoryTask {
                     reply,
                 };
                 self.send(meeting, command);
+            }
+            Ask::Decide {
+                meeting,
+                participants,
+                admitted,
+                reply,
+            } => {
+                let command = Command::Decide {
+                    meeting,
+                    participants,
+                    admitted,
+                    reply,
+                };
+                self.send(meeting, command);
+            }
+            Ask::ApplyPreset { change, reply } => {
+                for worker in &self.workers {
+                    let command = Command::ApplyPreset(change.clone());
+                    if worker.commands.try_send(command).is_err() {
+                        tracing::warn!("a worker was too busy to hear of a changed preset");
+                    }
+                }
+                let _asker_gone = reply.send(());
             }
             #[cfg(test)]
             Ask::Break { meeting, reply } => {

@@ -9,6 +9,8 @@ use crate::id::{MeetingId, OrganizationId, ParticipantId, SessionId};
 use crate::limits::WORKER_COMMANDS_MAX;
 use crate::meeting::leg::LegMedia;
 use crate::meeting::participant::Joining;
+use crate::meeting::preset::Preset;
+use crate::meeting::session::Holders;
 use crate::meeting::signal::{ClientMessage, Source};
 use crate::meeting::snapshot::SessionSnapshot;
 use crate::net::ports::RtpSockets;
@@ -93,12 +95,31 @@ pub(crate) enum Command {
         /// Whether there was such a source.
         reply: oneshot::Sender<bool>,
     },
+    /// Lets in or sends away those of these who wait.
+    Decide {
+        meeting: MeetingId,
+        participants: Vec<ParticipantId>,
+        admitted: bool,
+        /// How many waited.
+        reply: oneshot::Sender<usize>,
+    },
+    /// Holders of a preset get another.
+    ApplyPreset(PresetChange),
     /// Panics inside the session.
     #[cfg(test)]
     Break {
         meeting: MeetingId,
         reply: oneshot::Sender<bool>,
     },
+}
+
+/// In an organisation's sessions, or in one of them, these holders get this preset.
+#[derive(Debug, Clone)]
+pub(crate) struct PresetChange {
+    pub organization: OrganizationId,
+    pub meeting: Option<MeetingId>,
+    pub holders: Holders,
+    pub preset: Arc<Preset>,
 }
 
 /// Whom a kick removes.

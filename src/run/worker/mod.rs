@@ -10,6 +10,7 @@ mod entry;
 pub(crate) mod health;
 mod machine;
 mod routes;
+mod rule;
 mod schedule;
 mod sessions;
 pub(crate) mod thread;

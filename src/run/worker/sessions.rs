@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use tokio::sync::{mpsc, oneshot};
 
-use super::command::{Command, Kicked, MeetingInfo, SeatKey};
+use super::command::{Command, MeetingInfo, SeatKey};
 use super::entry::{Entry, Panicked, PhoneLink};
 use super::machine::{STAMP_AGE_MAX, Worker};
+use super::rule::wallclock;
 use super::schedule::PHASES;
 use super::thread::Notice;
 use crate::id::{MeetingId, SessionId};
@@ -106,6 +107,16 @@ impl Worker {
                 });
                 let _asker_gone = reply.send(found.unwrap_or(false));
             }
+            Command::Decide {
+                meeting,
+                participants,
+                admitted,
+                reply,
+            } => {
+                let decided = self.decide(now, meeting, &participants, admitted);
+                let _asker_gone = reply.send(decided);
+            }
+            Command::ApplyPreset(change) => self.apply_preset(now, &change),
             #[cfg(test)]
             Command::Break { meeting, reply } => {
                 let broken = self.call(meeting, |_| -> () { panic!("asked for by a test") });
@@ -215,7 +226,7 @@ impl Worker {
                 title: meeting.title.clone(),
             };
             let seed = rand::rng().random();
-            let session = Session::new(now, name, settings.clone(), seed);
+            let session = Session::new(now, wallclock(), name, settings.clone(), seed);
             let phase = (0..PHASES).min_by_key(|phase| phases[*phase].len());
             let phase = phase.unwrap_or(0);
             phases[phase].push(meeting.id);
@@ -231,17 +242,6 @@ impl Worker {
         self.call(seat.meeting, |session| {
             session.remove(now, key, ByeReason::Left);
         });
-    }
-
-    fn kick(&mut self, now: Instant, meeting: MeetingId, whom: &Kicked) -> usize {
-        let kicked = self.call(meeting, |session| match whom {
-            Kicked::Some(participants) => session.kick(now, participants),
-            Kicked::Everyone => session.end(now, ByeReason::SessionEnded),
-        });
-        if *whom == Kicked::Everyone {
-            self.end_session(now, meeting);
-        }
-        kicked.unwrap_or(0)
     }
 
     /// Forgets a session; whoever is still in it has been told.
@@ -330,7 +330,7 @@ impl Worker {
         self.metrics.ticks_skipped.inc_by(skipped);
         let (ring, metrics) = (&mut self.ring, &self.metrics);
         let result = entry.guarded(|session, phones| {
-            let wallclock = Duration::from_nanos(clock::unix_ns().max(0) as u64);
+            let wallclock = wallclock();
             for (seat, link) in phones {
                 drain_phone(ring, metrics, session, *seat, link, wallclock, tick);
             }
