@@ -10,6 +10,7 @@
 mod cache;
 mod error;
 mod first_start;
+mod preset_document;
 mod row;
 mod schema;
 mod thread;
