@@ -91,7 +91,10 @@ fn who_waits_is_told_so_unseen_and_let_in_by_a_host() {
         matches!(&said[0], ServerMessage::Joined { resume_token, .. } if resume_token == "resume")
     );
     assert!(list(&world, host).is_empty());
-    let came = |message: &ServerMessage| matches!(message, ServerMessage::ParticipantJoined { participant } if participant.id == id);
+    let came = |message: &ServerMessage| match message {
+        ServerMessage::ParticipantJoined { participant } => participant.id == id,
+        _ => false,
+    };
     assert!(world.messages(other).iter().any(came));
 
     // Once accepted it comes back without waiting, unless it was removed.
