@@ -18,8 +18,9 @@ pub use first_call::FirstCall;
 use crate::api::{ApiParts, ApiState, Readiness};
 use crate::config::Config;
 use crate::config::profile::Peer;
-use crate::net::advertise::{Advertise, routed_source};
+use crate::net::advertise::Advertise;
 use crate::net::ports::PortPool;
+use crate::net::routes::Routes;
 use crate::net::tls::{TlsAcceptor, TlsError};
 use crate::run::bans::{Bans, SharedGate};
 use crate::run::call_task::{self, CallContext};
@@ -196,6 +197,7 @@ impl App {
             store: store.clone(),
             directory: directory.clone(),
             advertise: advertise.clone(),
+            routes: Arc::default(),
             config: Arc::clone(&config),
         });
         let (available, is_available) = watch::channel(true);
@@ -246,7 +248,7 @@ fn sip_task(
     gate: SharedGate,
 ) -> SipTask<CredentialsNow> {
     let realm = context.store.settings().realm.clone();
-    let config = endpoint_config(&context.config, realm, context.advertise.clone());
+    let config = endpoint_config(context, realm);
     let spawn_into = Arc::clone(context);
     let on_invite: OnInvite = Box::new(move |invite, events| {
         tokio::spawn(call_task::run(Arc::clone(&spawn_into), invite, events));
@@ -284,12 +286,14 @@ fn trunks(config: &Config) -> Trunks {
     Box::new(move |source| profiles.trusted(source).is_some())
 }
 
-fn endpoint_config(config: &Config, realm: String, advertise: Advertise) -> EndpointConfig {
+fn endpoint_config(context: &CallContext, realm: String) -> EndpointConfig {
+    let (config, advertise) = (&context.config, context.advertise.clone());
+    let routes: Arc<Routes> = Arc::clone(&context.routes);
     let algorithms = config.sip_algorithms.clone();
     let (trunks, challenges) = (config.profiles.clone(), config.profiles.clone());
     let told = move |flow: &Flow| {
         let remote = flow.remote.ip();
-        let routed = routed_source(remote).unwrap_or(remote);
+        let routed = routes.source(clock::now(), remote);
         let host = match advertise.toward(remote, routed) {
             IpAddr::V4(v4) => v4.to_string(),
             IpAddr::V6(v6) => format!("[{v6}]"),

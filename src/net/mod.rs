@@ -3,6 +3,7 @@
 pub mod advertise;
 pub mod batch;
 pub mod ports;
+pub mod routes;
 pub mod seats;
 pub mod stream;
 pub mod tls;

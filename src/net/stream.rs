@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -20,7 +21,7 @@ pub enum StreamEvent {
         /// Its flow.
         flow: Flow,
         /// Bytes to write; when it is full the connection is stuck and is given up.
-        writer: mpsc::Sender<Vec<u8>>,
+        writer: mpsc::Sender<Bytes>,
     },
     /// One whole SIP message.
     Message {
@@ -73,8 +74,8 @@ pub async fn serve_queue<S>(
     stream: S,
     flow: Flow,
     events: mpsc::Sender<StreamEvent>,
-    outgoing: mpsc::Sender<Vec<u8>>,
-    mut queue: mpsc::Receiver<Vec<u8>>,
+    outgoing: mpsc::Sender<Bytes>,
+    mut queue: mpsc::Receiver<Bytes>,
 ) where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -124,7 +125,7 @@ async fn read_messages<R: AsyncRead + Unpin>(
     reader: &mut R,
     flow: Flow,
     events: &mpsc::Sender<StreamEvent>,
-    writer: mpsc::Sender<Vec<u8>>,
+    writer: mpsc::Sender<Bytes>,
 ) -> Ended {
     let mut framer = StreamFramer::new();
     let mut chunk = vec![0u8; 16 * 1024];
@@ -157,7 +158,7 @@ async fn read_messages<R: AsyncRead + Unpin>(
                     }
                 }
                 Frame::Ping => {
-                    if writer.try_send(PONG.to_vec()).is_err() {
+                    if writer.try_send(Bytes::from_static(PONG)).is_err() {
                         return Ended::Gone;
                     }
                 }

@@ -15,8 +15,9 @@ use crate::call::record::CallRecord;
 use crate::config::Config;
 use crate::id::{MeetingId, SessionId};
 use crate::meeting::leg::{LegEvent, LegReport};
-use crate::net::advertise::{Advertise, routed_source};
+use crate::net::advertise::Advertise;
 use crate::net::ports::{PortPool, RtpSockets};
+use crate::net::routes::Routes;
 use crate::run::call_start::{PeerFacts, look_up, start_of};
 use crate::run::calls::{CallSeat, Calls, LiveCall};
 use crate::run::clock;
@@ -42,6 +43,8 @@ pub struct CallContext {
     pub ports: PortPool,
     /// What we call ourselves.
     pub advertise: Advertise,
+    /// Which of our addresses a peer is reached from.
+    pub routes: Arc<Routes>,
     /// The SIP task.
     pub sip: SipHandle,
     /// Calls in progress.
@@ -234,7 +237,7 @@ impl CallTask {
     }
 
     fn reserve(&mut self) {
-        let routed = routed_source(self.peer.source).unwrap_or(self.peer.source);
+        let routed = (self.context.routes).source(clock::now(), self.peer.source);
         let address = self.context.advertise.toward(self.peer.source, routed);
         let reserved = match self.context.ports.reserve(address) {
             Ok(sockets) => {

@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
@@ -39,7 +40,7 @@ pub(super) struct Connector {
     tls: Arc<OnceCell<TlsConnector>>,
     seats: Arc<Semaphore>,
     /// Those being opened, and those open: further messages follow the first.
-    open: HashMap<Target, (FlowId, mpsc::Sender<Vec<u8>>)>,
+    open: HashMap<Target, (FlowId, mpsc::Sender<Bytes>)>,
 }
 
 impl Connector {
@@ -61,7 +62,7 @@ impl Connector {
     }
 
     /// Sends one message. If nobody can be reached, its transaction times out.
-    pub fn send(&mut self, transport: Transport, host: String, port: u16, bytes: Vec<u8>) {
+    pub fn send(&mut self, transport: Transport, host: String, port: u16, bytes: Bytes) {
         let target = Target {
             transport,
             host,
@@ -112,7 +113,7 @@ struct Opening {
 }
 
 impl Opening {
-    async fn run(self, outgoing: mpsc::Sender<Vec<u8>>, queue: mpsc::Receiver<Vec<u8>>) {
+    async fn run(self, outgoing: mpsc::Sender<Bytes>, queue: mpsc::Receiver<Bytes>) {
         let transport = self.target.transport;
         let opened = timeout(limits::SIP_CONNECT_TIME_MAX, self.connect()).await;
         let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));

@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -183,7 +184,7 @@ struct Running<C> {
     udp: UdpSocket,
     address: SocketAddr,
     /// Queues towards open stream connections.
-    writers: HashMap<FlowId, mpsc::Sender<Vec<u8>>>,
+    writers: HashMap<FlowId, mpsc::Sender<Bytes>>,
     /// Ways to call tasks.
     dialogs: HashMap<DialogId, CallDoor>,
     connector: Connector,
@@ -350,7 +351,7 @@ where
         }
     }
 
-    fn transmit(&mut self, flow: &Flow, bytes: Vec<u8>) {
+    fn transmit(&mut self, flow: &Flow, bytes: Bytes) {
         if flow.transport == Transport::Udp {
             self.metrics.datagrams_sent.inc();
             if let Err(error) = self.udp.try_send_to(&bytes, flow.remote) {

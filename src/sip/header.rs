@@ -236,33 +236,35 @@ pub fn parse_decimal(text: &str) -> Option<u32> {
 
 /// Cuts a list at commas that stand outside quotes and angle brackets; items are trimmed.
 pub fn split_list(value: &str) -> Vec<&str> {
-    split_unquoted(value, b',')
-        .into_iter()
-        .map(str::trim)
-        .collect()
+    split_unquoted(value, b',').map(str::trim).collect()
 }
 
 /// Cuts at a separator outside quotes and angle brackets.
-pub(crate) fn split_unquoted(text: &str, separator: u8) -> Vec<&str> {
-    let bytes = text.as_bytes();
-    let (mut items, mut start, mut at) = (Vec::new(), 0, 0);
-    let (mut quoted, mut bracketed) = (false, false);
+pub(crate) fn split_unquoted(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = item_end(text.as_bytes(), separator);
+        rest = text.get(end + 1..);
+        Some(&text[..end])
+    })
+}
+
+/// Where the first item ends.
+fn item_end(bytes: &[u8], separator: u8) -> usize {
+    let (mut quoted, mut bracketed, mut at) = (false, false, 0);
     while at < bytes.len() {
         match bytes[at] {
             b'\\' if quoted => at += 1,
             b'"' if !bracketed => quoted = !quoted,
             b'<' if !quoted => bracketed = true,
             b'>' if !quoted => bracketed = false,
-            b if b == separator && !quoted && !bracketed => {
-                items.push(&text[start..at]);
-                start = at + 1;
-            }
+            b if b == separator && !quoted && !bracketed => return at,
             _ => {}
         }
         at += 1;
     }
-    items.push(&text[start..]);
-    items
+    bytes.len()
 }
 
 /// Where the quoted string at the start of `text` ends (one past the closing quote).

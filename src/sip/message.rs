@@ -40,12 +40,35 @@ impl Method {
     }
 }
 
+impl Method {
+    /// As it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        use rsip::Method::*;
+        match self {
+            Self::Known(method) => match method {
+                Invite => "INVITE",
+                Ack => "ACK",
+                Bye => "BYE",
+                Cancel => "CANCEL",
+                Options => "OPTIONS",
+                Register => "REGISTER",
+                Info => "INFO",
+                Update => "UPDATE",
+                PRack => "PRACK",
+                Subscribe => "SUBSCRIBE",
+                Notify => "NOTIFY",
+                Refer => "REFER",
+                Message => "MESSAGE",
+                Publish => "PUBLISH",
+            },
+            Self::Unknown(token) => token,
+        }
+    }
+}
+
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Known(method) => method.fmt(f),
-            Self::Unknown(token) => f.write_str(token),
-        }
+        f.write_str(self.as_str())
     }
 }
 
@@ -367,7 +390,7 @@ fn read_essentials(method: &Method, headers: &Headers) -> Result<Essentials, Mal
     }
     let cseq = only(headers, "CSeq").ok_or(Malformed::CSeq)?;
     let cseq = CSeq::parse(cseq).map_err(|_| Malformed::CSeq)?;
-    if cseq.method != method.to_string() {
+    if cseq.method != method.as_str() {
         return Err(Malformed::CSeqMethod);
     }
     let max_forwards = match headers.get("Max-Forwards") {

@@ -4,10 +4,13 @@
 //! What is tolerated here is tolerated because phones do it or RFC 4475 says it is legal. Faults do
 //! not stop the reading: the request at fault is still answered, from the headers it has.
 
+use std::borrow::Cow;
+use std::iter::Peekable;
+
 use crate::limits::{SIP_HEAD_BYTES_MAX, SIP_HEADER_FIELDS_MAX};
 
 use super::header::{parse_decimal, split_list};
-use super::headers::Headers;
+use super::headers::{Headers, is_list};
 use super::message::Malformed;
 
 /// A message in lines.
@@ -38,9 +41,10 @@ pub fn normalise(bytes: &[u8], framing: Framing) -> Option<Lines<'_>> {
     let bytes = &bytes[start_at..];
     let (head, rest) = split_head(bytes);
     let mut fault = (head.len() > SIP_HEAD_BYTES_MAX).then_some(Malformed::HeadTooLong);
-    let mut lines = logical_lines(&head[..head.len().min(SIP_HEAD_BYTES_MAX)]).into_iter();
-    let start = lines.next()?;
-    let mut headers = Headers::default();
+    let head = decode(&head[..head.len().min(SIP_HEAD_BYTES_MAX)]);
+    let mut lines = LogicalLines::new(&head);
+    let start = lines.next()?.into_owned();
+    let mut headers = Headers::with_capacity(head.len());
     let mut count = 0;
     for line in lines {
         match push_field(&mut headers, &line) {
@@ -81,24 +85,51 @@ fn split_head(bytes: &[u8]) -> (&[u8], &[u8]) {
     (bytes, &[])
 }
 
-/// Lines with their continuation lines joined by one space.
-fn logical_lines(head: &[u8]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for line in head.split(|&b| b == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let is_continuation = matches!(line.first(), Some(b' ' | b'\t'));
-        let text = decode(line);
-        match lines.last_mut() {
-            Some(last) if is_continuation && !last.is_empty() => {
-                last.truncate(last.trim_end().len());
-                last.push(' ');
-                last.push_str(text.trim());
-            }
-            _ if line.is_empty() => {}
-            _ => lines.push(text),
+/// Lines with their continuation lines joined by one space; empty ones are passed over.
+struct LogicalLines<'a> {
+    lines: Peekable<SplitLines<'a>>,
+}
+
+type SplitLines<'a> = std::str::Split<'a, char>;
+
+impl<'a> LogicalLines<'a> {
+    fn new(head: &'a str) -> Self {
+        Self {
+            lines: head.split('\n').peekable(),
         }
     }
-    lines
+}
+
+impl<'a> Iterator for LogicalLines<'a> {
+    type Item = Cow<'a, str>;
+
+    fn next(&mut self) -> Option<Cow<'a, str>> {
+        let mut line = loop {
+            let line = without_cr(self.lines.next()?);
+            if !line.is_empty() {
+                break one_line(line);
+            }
+        };
+        while let Some(more) = self.lines.next_if(|next| next.starts_with([' ', '\t'])) {
+            let line = line.to_mut();
+            line.truncate(line.trim_end().len());
+            line.push(' ');
+            line.push_str(one_line(without_cr(more)).trim());
+        }
+        Some(line)
+    }
+}
+
+fn without_cr(line: &str) -> &str {
+    line.strip_suffix('\r').unwrap_or(line)
+}
+
+/// A CR inside a line would be a line end to others who read our echo of it.
+fn one_line(line: &str) -> Cow<'_, str> {
+    match line.as_bytes().contains(&b'\r') {
+        true => Cow::Owned(line.replace('\r', " ")),
+        false => Cow::Borrowed(line),
+    }
 }
 
 fn push_field(headers: &mut Headers, line: &str) -> Result<usize, Malformed> {
@@ -109,7 +140,8 @@ fn push_field(headers: &mut Headers, line: &str) -> Result<usize, Malformed> {
     }
     let name = expand_compact(name);
     let value = value.trim();
-    if !is_list(name) {
+    let is_one = !value.is_empty() && !value.as_bytes().contains(&b',');
+    if is_one || !is_list(name) {
         headers.push(name, value);
         return Ok(1);
     }
@@ -117,8 +149,8 @@ fn push_field(headers: &mut Headers, line: &str) -> Result<usize, Malformed> {
     for item in &items {
         // An empty list is legal (`Supported:`); an empty item within a list is not, but means
         // nothing either, except in Via, where the parser refuses it.
-        if !item.is_empty() || (name == "Via" && items.len() > 1) {
-            headers.push(name, *item);
+        if !item.is_empty() || (name.eq_ignore_ascii_case("Via") && items.len() > 1) {
+            headers.push(name, item);
         }
     }
     Ok(items.len())
@@ -182,33 +214,6 @@ fn expand_compact(name: &str) -> &str {
     }
 }
 
-/// Headers whose comma separates values. Authorization and Date have commas that do not.
-fn is_list(name: &str) -> bool {
-    const LISTS: [&str; 20] = [
-        "Via",
-        "Contact",
-        "Route",
-        "Record-Route",
-        "Supported",
-        "Require",
-        "Proxy-Require",
-        "Unsupported",
-        "Allow",
-        "Allow-Events",
-        "Accept",
-        "Accept-Encoding",
-        "Content-Encoding",
-        "P-Asserted-Identity",
-        "P-Preferred-Identity",
-        "Remote-Party-ID",
-        "Diversion",
-        "History-Info",
-        "Path",
-        "Reason",
-    ];
-    LISTS.iter().any(|list| list.eq_ignore_ascii_case(name))
-}
-
 /// `token` of RFC 3261 §25.1.
 pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
@@ -217,11 +222,17 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 /// First of the 128 private-use characters that stand for bytes which are not UTF-8.
 const RAW_BYTE_BASE: u32 = 0x10_FF00;
 
-/// Text of a line. Bytes that are not UTF-8 (Latin-1 names of old PBXs) become private characters
+/// First octet of those characters in UTF-8, and of few others.
+const RAW_LEAD: u8 = 0xf4;
+
+/// Text of a head. Bytes that are not UTF-8 (Latin-1 names of old PBXs) become private characters
 /// that [`encode`] turns back, so that From and To are echoed byte by byte.
-fn decode(line: &[u8]) -> String {
-    let mut text = String::with_capacity(line.len());
-    for chunk in line.utf8_chunks() {
+fn decode(head: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(head) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(head.len() + 64);
+    for chunk in head.utf8_chunks() {
         text.push_str(chunk.valid());
         text.extend(
             chunk
@@ -230,15 +241,14 @@ fn decode(line: &[u8]) -> String {
                 .filter_map(|&b| char::from_u32(RAW_BYTE_BASE + u32::from(b))),
         );
     }
-    // A CR inside a line would be a line end to others who read our echo of it.
-    if text.contains('\r') {
-        text = text.replace('\r', " ");
-    }
-    text
+    Cow::Owned(text)
 }
 
 /// Appends text as bytes, raw bytes restored.
 pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
+    if !text.as_bytes().contains(&RAW_LEAD) {
+        return out.extend_from_slice(text.as_bytes());
+    }
     let mut rest = text;
     while let Some(at) = rest.find(|c| c as u32 >= RAW_BYTE_BASE) {
         out.extend_from_slice(&rest.as_bytes()[..at]);
@@ -253,6 +263,9 @@ pub(crate) fn encode(text: &str, out: &mut Vec<u8>) {
 
 /// Text for people: raw bytes read as Latin-1.
 pub(crate) fn readable(text: &str) -> String {
+    if !text.as_bytes().contains(&RAW_LEAD) {
+        return text.to_owned();
+    }
     text.chars()
         .map(|c| match (c as u32).checked_sub(RAW_BYTE_BASE) {
             Some(byte) => char::from(byte as u8),

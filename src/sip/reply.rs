@@ -128,7 +128,7 @@ pub(crate) fn push_line(out: &mut Vec<u8>, line: &str) {
 }
 
 fn push_text(out: &mut Vec<u8>, text: &str) {
-    match text.contains(['\r', '\n']) {
+    match text.bytes().any(|b| b == b'\r' || b == b'\n') {
         true => encode(&text.replace(['\r', '\n'], " "), out),
         false => encode(text, out),
     }

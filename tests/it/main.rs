@@ -9,6 +9,7 @@ mod call_machine;
 mod sdp_golden;
 mod sdp_negotiate;
 mod sip_auth;
+mod sip_capacity;
 mod sip_flows;
 mod sip_mutation;
 mod sip_reconnect;

@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    fn saw(&mut self, flow: Option<Flow>, bytes: Vec<u8>) {
+    fn saw(&mut self, flow: Option<Flow>, bytes: bytes::Bytes) {
         let seen = Seen {
             text: String::from_utf8_lossy(&bytes).into_owned(),
             flow,

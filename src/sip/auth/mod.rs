@@ -7,9 +7,11 @@ mod digest;
 mod failures;
 mod nonce;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use hmac::{Hmac, KeyInit, Mac};
 use subtle::ConstantTimeEq;
 
 use crate::id::CredentialId;
@@ -164,7 +166,7 @@ impl Authenticator {
     /// For one realm. `key` must be new at each start; a nonce lives `nonce_ttl`; the
     /// `failures_max`-th wrong password locks its user name for that source address.
     pub fn new(realm: String, key: [u8; 32], nonce_ttl: Duration, failures_max: u32) -> Self {
-        let opaque = hex(&mac(&key, &[b"opaque", realm.as_bytes()])[..8]);
+        let opaque = hex(&Keyed::new(&key).mac(&[b"opaque", realm.as_bytes()])[..8]);
         Self {
             nonces: Nonces::new(key, &realm, nonce_ttl),
             failures: Failures::new(failures_max),
@@ -304,18 +306,40 @@ impl Authenticator {
     }
 }
 
-/// HMAC-SHA-256 over length-prefixed parts.
-pub(crate) fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    use hmac::{Hmac, KeyInit, Mac};
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
+/// HMAC-SHA-256 under one key.
+#[derive(Clone)]
+pub(crate) struct Keyed(Hmac<sha2::Sha256>);
+
+impl Keyed {
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(Hmac::new_from_slice(key).expect("HMAC takes keys of any length"))
     }
-    mac.finalize().into_bytes().into()
+
+    /// Over length-prefixed parts.
+    pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyed")
+    }
 }
 
 /// Lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }

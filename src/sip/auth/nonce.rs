@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use subtle::ConstantTimeEq;
 
-use super::{hex, mac};
+use super::{Keyed, hex};
 use crate::limits::{SIP_NONCE_WINDOW, SIP_NONCES_MAX};
 
 /// What using a nonce with a count came to.
@@ -32,7 +32,7 @@ struct Counts {
 /// `hex(issue time · number · HMAC)`: no memory until it comes back with a right password.
 #[derive(Debug)]
 pub(super) struct Nonces {
-    key: [u8; 32],
+    key: Keyed,
     ttl: Duration,
     epoch: Option<Instant>,
     issued: u64,
@@ -47,7 +47,7 @@ const MAC_BYTES: usize = 16;
 impl Nonces {
     pub fn new(key: [u8; 32], realm: &str, ttl: Duration) -> Self {
         Self {
-            key: mac(&key, &[b"nonce", realm.as_bytes()]),
+            key: Keyed::new(&Keyed::new(&key).mac(&[b"nonce", realm.as_bytes()])),
             ttl,
             epoch: None,
             issued: 0,
@@ -116,7 +116,7 @@ impl Nonces {
 
     fn tag(&self, id: NonceId) -> [u8; MAC_BYTES] {
         let mut tag = [0; MAC_BYTES];
-        tag.copy_from_slice(&mac(&self.key, &[&id_bytes(id)])[..MAC_BYTES]);
+        tag.copy_from_slice(&self.key.mac(&[&id_bytes(id)])[..MAC_BYTES]);
         tag
     }
 

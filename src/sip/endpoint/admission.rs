@@ -30,7 +30,7 @@ impl Endpoint {
     ) -> Option<Admitted> {
         let algorithms = (self.config.algorithms)(&flow);
         let question = Question {
-            method: &request.method.to_string(),
+            method: request.method.as_str(),
             uri: &request.uri,
             headers: &request.headers,
             source: flow.remote.ip(),
@@ -107,14 +107,14 @@ impl Endpoint {
                     reply = reply.header("Contact", contact);
                 }
                 let reply = reply.header("Allow", ALLOW).header("Supported", SUPPORTED);
-                self.reply_in_transaction(now, flow, request, reply);
+                self.reply_in_transaction(now, flow, &request, reply);
                 for change in changes {
                     self.emit_registration(change);
                 }
             }
             Err(refusal) => {
                 let reply = self.register_refusal(refusal);
-                self.reply_in_transaction(now, flow, request, reply);
+                self.reply_in_transaction(now, flow, &request, reply);
             }
         }
     }

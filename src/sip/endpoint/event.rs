@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::id::CredentialId;
 use crate::sip::auth::AuthFailure;
 use crate::sip::flow::{Flow, Transport};
@@ -20,7 +22,7 @@ pub enum Output {
         /// Where.
         flow: Flow,
         /// One whole SIP message.
-        bytes: Vec<u8>,
+        bytes: Bytes,
     },
     /// The dialog's stream connection is gone: open a new one, send the bytes, and feed what
     /// arrives on it as a new flow. If it cannot be opened, nothing need be done: the
@@ -33,7 +35,7 @@ pub enum Output {
         /// Port, the transport's default already filled in.
         port: u16,
         /// One whole SIP message.
-        bytes: Vec<u8>,
+        bytes: Bytes,
     },
     /// Something happened.
     Event(Event),

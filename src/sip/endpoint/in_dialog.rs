@@ -51,19 +51,19 @@ impl Endpoint {
             Known::Update => self.handle_update(now, id, flow, request, credentials),
             Known::Info => {
                 let info = info(&request);
-                self.reply_in_transaction(now, flow, request, Reply::new(200));
+                self.reply_plainly(now, flow, &request, 200);
                 self.emit(Event::Info { dialog: id, info });
             }
-            Known::Options => self.reply_in_transaction(now, flow, request, options_reply()),
-            Known::Notify => self.reply_in_transaction(now, flow, request, Reply::new(200)),
+            Known::Options => self.reply_in_transaction(now, flow, &request, options_reply()),
+            Known::Notify => self.reply_plainly(now, flow, &request, 200),
             Known::Refer => {
-                self.reply_in_transaction(now, flow, request, Reply::new(603));
+                self.reply_plainly(now, flow, &request, 603);
                 self.emit(Event::ReferRefused { dialog: id });
             }
             // We send no reliable provisional response that it could acknowledge.
-            Known::PRack => self.reply_in_transaction(now, flow, request, Reply::new(481)),
+            Known::PRack => self.reply_plainly(now, flow, &request, 481),
             Known::Subscribe | Known::Publish => {
-                self.reply_in_transaction(now, flow, request, bad_event_reply());
+                self.reply_in_transaction(now, flow, &request, bad_event_reply());
             }
             Known::Message | Known::Register => self.refuse_method(flow, &request),
             // Dealt with before.
@@ -74,7 +74,7 @@ impl Endpoint {
     /// The peer hangs up, before or after our answer or its ACK.
     fn handle_bye(&mut self, now: Instant, id: DialogId, flow: Flow, request: Request) {
         let reason = request.headers.get("Reason").map(readable);
-        self.reply_in_transaction(now, flow, request, Reply::new(200));
+        self.reply_plainly(now, flow, &request, 200);
         let Some(call) = self.calls.get(&id) else {
             return;
         };
@@ -272,7 +272,7 @@ impl Endpoint {
                 Timer::Answer => {
                     let call = self.calls.get_mut(&id);
                     if let Some((path, bytes)) = call.and_then(|call| call.repeat_answer(now)) {
-                        self.send_response(path, &bytes);
+                        self.send_response(path, bytes);
                     }
                 }
                 Timer::Ack => self.end(
@@ -327,7 +327,7 @@ impl Endpoint {
             .server(call.invite)
             .map(|server| server.path);
         if let (Some(path), Some(provisional)) = (path, provisional) {
-            self.send_response(path, &provisional);
+            self.send_response(path, provisional);
         }
     }
 

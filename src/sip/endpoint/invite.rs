@@ -9,6 +9,7 @@ use super::Endpoint;
 use super::body::session_description;
 use super::call::{Call, Phase};
 use super::event::{DialogId, Event, Invite};
+use super::finished::Finished;
 use super::identity;
 use super::table::{ServerKey, ServerMachine, TransactionId};
 use crate::limits::{SIP_DIALOGS_MAX, SIP_TRANSACTIONS_MAX};
@@ -40,11 +41,7 @@ impl Endpoint {
         if !self.available || is_full {
             return self.reply_overloaded(flow, &request.headers);
         }
-        let key = (
-            request.call_id.clone(),
-            request.from_tag().to_owned(),
-            request.cseq,
-        );
+        let key = self.invite_key(&request.call_id, request.from_tag(), request.cseq);
         if self.by_invite.contains_key(&key) {
             // The same INVITE over another path (RFC 3261 §8.2.2.2).
             let reply = Reply::with_reason(482, "Merged Request");
@@ -155,18 +152,20 @@ impl Endpoint {
 
     /// CANCEL (RFC 3261 §9.2): 200 to itself, 487 to an INVITE not yet answered.
     pub(super) fn handle_cancel(&mut self, now: Instant, flow: Flow, request: &Request) {
-        let found = self
-            .transactions
-            .find_server(&ServerKey::of(request, "INVITE"));
-        let server = found.and_then(|id| Some((id, self.transactions.server(id)?)));
-        let Some((transaction, server)) = server else {
-            return self.reply_stateless(flow, &request.headers, Reply::new(481));
+        let key = ServerKey::of(&self.tokens, request, "INVITE");
+        let found = self.transactions.find_server(key);
+        let server = found.and_then(|id| self.transactions.server(id));
+        let dialog = match (server, self.finished.get(key)) {
+            (Some(server), _) => server.dialog,
+            (None, Some(Finished::Accepted(dialog))) => Some(*dialog),
+            (None, _) => return self.reply_stateless(flow, &request.headers, Reply::new(481)),
         };
-        let dialog = server.dialog;
-        let is_unanswered = matches!(
-            &server.machine,
-            ServerMachine::Invite(machine) if machine.state() == InviteState::Proceeding
-        );
+        let is_unanswered = server.is_some_and(|server| {
+            matches!(
+                &server.machine,
+                ServerMachine::Invite(machine) if machine.state() == InviteState::Proceeding
+            )
+        });
         let call = dialog.and_then(|id| self.calls.get(&id));
         let tag = call.map(|call| call.dialog.local_tag().to_owned());
         // 200 and 487 carry the same tag: the dialog's (RFC 3261 §9.2).
@@ -175,7 +174,7 @@ impl Endpoint {
             ..Reply::new(200)
         };
         self.reply_stateless(flow, &request.headers, reply);
-        let Some(id) = dialog.filter(|_| is_unanswered) else {
+        let (Some(id), Some(transaction)) = (dialog.filter(|_| is_unanswered), found) else {
             return;
         };
         let reason = request.headers.get("Reason").map(readable);

@@ -22,6 +22,7 @@ mod command;
 mod config;
 mod counters;
 mod event;
+mod finished;
 mod identity;
 mod in_dialog;
 mod invite;
@@ -45,8 +46,9 @@ pub use event::{
 };
 
 use call::Call;
-use table::{Deadlines, Owner, ServerMachine, TransactionId, Transactions};
-use token::Tokens;
+use finished::{Finished, FinishedTable};
+use table::{Deadlines, Owner, Server, ServerMachine, TransactionId, Transactions};
+use token::{Fingerprint, Tokens};
 
 use crate::sip::auth::{Authenticator, CredentialSource, Lock};
 use crate::sip::flow::{Flow, FlowId};
@@ -70,6 +72,7 @@ pub struct Endpoint {
     registrar: Registrar,
     tokens: Tokens,
     transactions: Transactions,
+    finished: FinishedTable,
     calls: HashMap<DialogId, Call>,
     next_dialog: u64,
     deadlines: Deadlines,
@@ -80,9 +83,9 @@ pub struct Endpoint {
     open_flows: HashSet<FlowId>,
     // derived
     /// By Call-ID and our tag.
-    by_dialog: HashMap<(String, String), DialogId>,
+    by_dialog: HashMap<Fingerprint, DialogId>,
     /// By Call-ID, the peer's tag and CSeq of the INVITE: finds merged requests.
-    by_invite: HashMap<(String, String, u32), DialogId>,
+    by_invite: HashMap<Fingerprint, DialogId>,
 }
 
 impl Endpoint {
@@ -100,6 +103,7 @@ impl Endpoint {
             tokens: Tokens::new(&secret, rng_seed),
             config,
             transactions: Transactions::default(),
+            finished: FinishedTable::default(),
             calls: HashMap::new(),
             next_dialog: 0,
             deadlines: Deadlines::default(),
@@ -117,7 +121,7 @@ impl Endpoint {
     /// What was received, sent and refused since the start.
     pub fn counters(&self) -> Counters {
         Counters {
-            transactions: self.transactions.len(),
+            transactions: self.transactions.len() + self.finished.len(),
             dialogs: self.calls.len(),
             bindings: self.registrar.len(),
             ..self.counters
@@ -202,7 +206,7 @@ impl Endpoint {
                         Some(ServerMachine::NonInvite(machine)) => machine.handle_timeout(now),
                         None => {}
                     }
-                    self.drain_server(id);
+                    self.drain_server(now, id);
                 }
                 Owner::Client(id) => {
                     if let Some(client) = self.transactions.client_mut(id) {
@@ -213,6 +217,7 @@ impl Endpoint {
                 Owner::Call(id) => self.handle_call_timeout(now, id),
             }
         }
+        self.finished.handle_timeout(now);
         for change in self.registrar.handle_timeout(now) {
             self.emit_registration(change);
         }
@@ -222,7 +227,11 @@ impl Endpoint {
 
     /// The earliest deadline.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let deadlines = [self.deadlines.next(), self.registrar.next_timeout()];
+        let deadlines = [
+            self.deadlines.next(),
+            self.finished.next_timeout(),
+            self.registrar.next_timeout(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -237,15 +246,12 @@ impl Endpoint {
         self.outputs.push_back(Output::Event(event));
     }
 
-    fn transmit(&mut self, flow: Flow, bytes: &Bytes) {
-        self.outputs.push_back(Output::Transmit {
-            flow,
-            bytes: bytes.to_vec(),
-        });
+    fn transmit(&mut self, flow: Flow, bytes: Bytes) {
+        self.outputs.push_back(Output::Transmit { flow, bytes });
     }
 
     /// Does what a server transaction wants, and notes its next deadline.
-    fn drain_server(&mut self, id: TransactionId) {
+    fn drain_server(&mut self, now: Instant, id: TransactionId) {
         let Some(server) = self.transactions.server_mut(id) else {
             return;
         };
@@ -268,9 +274,16 @@ impl Endpoint {
             }
         };
         for bytes in sends {
-            self.send_response(path, &bytes);
+            self.send_response(path, bytes);
         }
-        if is_done {
+        let accepted = self
+            .transactions
+            .server(id)
+            .and_then(Server::accepted_dialog);
+        if let Some((key, dialog)) = accepted {
+            self.finished.insert(now, key, Finished::Accepted(dialog));
+        }
+        if is_done || accepted.is_some() {
             self.transactions.remove_server(id);
             self.deadlines.set(Owner::Server(id), None);
         } else {
@@ -286,13 +299,9 @@ impl Endpoint {
 
     fn insert_call(&mut self, id: DialogId, call: Call) {
         let dialog = &call.dialog;
-        let key = (dialog.call_id().to_owned(), dialog.local_tag().to_owned());
+        let key = self.dialog_key(dialog.call_id(), dialog.local_tag());
         self.by_dialog.insert(key, id);
-        let key = (
-            dialog.call_id().to_owned(),
-            dialog.remote_tag().to_owned(),
-            call.invite_cseq,
-        );
+        let key = self.invite_key(dialog.call_id(), dialog.remote_tag(), call.invite_cseq);
         self.by_invite.insert(key, id);
         self.calls.insert(id, call);
     }
@@ -303,15 +312,24 @@ impl Endpoint {
         };
         self.deadlines.set(Owner::Call(id), None);
         let dialog = &call.dialog;
-        self.by_dialog
-            .remove(&(dialog.call_id().to_owned(), dialog.local_tag().to_owned()));
-        let key = (
-            dialog.call_id().to_owned(),
-            dialog.remote_tag().to_owned(),
-            call.invite_cseq,
-        );
+        let key = self.dialog_key(dialog.call_id(), dialog.local_tag());
+        self.by_dialog.remove(&key);
+        let key = self.invite_key(dialog.call_id(), dialog.remote_tag(), call.invite_cseq);
         if self.by_invite.get(&key) == Some(&id) {
             self.by_invite.remove(&key);
         }
+    }
+
+    /// What a dialog is found by.
+    fn dialog_key(&self, call_id: &str, local_tag: &str) -> Fingerprint {
+        let parts: [&[u8]; 3] = [b"dialog", call_id.as_bytes(), local_tag.as_bytes()];
+        self.tokens.fingerprint(&parts)
+    }
+
+    /// What an INVITE is known by that came twice.
+    fn invite_key(&self, call_id: &str, remote_tag: &str, cseq: u32) -> Fingerprint {
+        let (call_id, tag) = (call_id.as_bytes(), remote_tag.as_bytes());
+        self.tokens
+            .fingerprint(&[b"invite", call_id, tag, &cseq.to_be_bytes()])
     }
 }

@@ -164,7 +164,7 @@ impl Endpoint {
             };
             let dialog = client.dialog;
             match client.machine.poll_action() {
-                Some(Action::Send(bytes)) => self.send_in_dialog(dialog, &bytes),
+                Some(Action::Send(bytes)) => self.send_in_dialog(dialog, bytes),
                 Some(Action::TimedOut) => timed_out = true,
                 Some(Action::Terminated) => is_done = true,
                 None => break,
@@ -233,7 +233,7 @@ impl Endpoint {
                     .filter(|ack| ack.cseq == cseq)
                     .map(|ack| ack.bytes.clone());
                 if let Some(ack) = ack {
-                    self.send_in_dialog(dialog, &ack);
+                    self.send_in_dialog(dialog, ack);
                 }
             }
             Heard::Provisional | Heard::Absorbed => {}
@@ -259,7 +259,7 @@ impl Endpoint {
             cseq,
             bytes: bytes.clone(),
         });
-        self.send_in_dialog(id, &bytes);
+        self.send_in_dialog(id, bytes);
     }
 
     /// A request of ours has its final answer, or none in time.

@@ -41,7 +41,7 @@ impl Endpoint {
     }
 
     /// Sends a response.
-    pub(super) fn send_response(&mut self, path: ReplyPath, bytes: &Bytes) {
+    pub(super) fn send_response(&mut self, path: ReplyPath, bytes: Bytes) {
         if !self.is_gone(&path.flow) {
             return self.transmit(path.flow, bytes);
         }
@@ -50,7 +50,7 @@ impl Endpoint {
     }
 
     /// Sends a request in a dialog.
-    pub(super) fn send_in_dialog(&mut self, id: DialogId, bytes: &Bytes) {
+    pub(super) fn send_in_dialog(&mut self, id: DialogId, bytes: Bytes) {
         match self.destination(id) {
             Some(Destination::Flow(flow)) => self.transmit(flow, bytes),
             Some(Destination::Connect(transport, host, port)) => {
@@ -60,14 +60,14 @@ impl Endpoint {
         }
     }
 
-    fn connect(&mut self, transport: Transport, host: String, port: u16, bytes: &Bytes) {
+    fn connect(&mut self, transport: Transport, host: String, port: u16, bytes: Bytes) {
         // Nobody can be reached over WebSocket but on the connection he opened (RFC 7118 §5).
         if transport.is_stream() {
             self.outputs.push_back(Output::Connect {
                 transport,
                 host,
                 port,
-                bytes: bytes.to_vec(),
+                bytes,
             });
         }
     }

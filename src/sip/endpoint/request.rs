@@ -8,16 +8,17 @@ use bytes::Bytes;
 use rsip::Method as Known;
 
 use super::event::DialogId;
+use super::finished::Finished;
 use super::paths::ReplyPath;
-use super::table::{Server, ServerKey, ServerMachine, TransactionId, dialog_key};
+use super::table::{Server, ServerKey, ServerMachine, TransactionId};
 use super::{ALLOW, Endpoint, SUPPORTED};
-use crate::limits::{SIP_REGISTER_TRANSACTIONS_MAX, SIP_TRANSACTIONS_MAX};
+use crate::limits::SIP_TRANSACTIONS_MAX;
 use crate::sip::auth::CredentialSource;
 use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
 use crate::sip::message::{Method, Request, Unacceptable};
 use crate::sip::reply::Reply;
-use crate::sip::transaction::invite_server::{InviteServer, State as InviteState};
+use crate::sip::transaction::invite_server::InviteServer;
 use crate::sip::transaction::non_invite_server::NonInviteServer;
 
 impl Endpoint {
@@ -30,7 +31,7 @@ impl Endpoint {
     ) {
         let is_ack = request.method == Known::Ack;
         // Before anything that counts or counts up: a copy must not look like a replay.
-        if self.pass_to_transaction(now, &request, is_ack) {
+        if self.pass_to_transaction(now, flow, &request, is_ack) {
             return;
         }
         match &request.method {
@@ -47,23 +48,26 @@ impl Endpoint {
         }
     }
 
-    /// Whether the request belongs to a running transaction and is dealt with.
-    fn pass_to_transaction(&mut self, now: Instant, request: &Request, is_ack: bool) -> bool {
+    /// Whether the request belongs to a transaction and is dealt with.
+    fn pass_to_transaction(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Request,
+        is_ack: bool,
+    ) -> bool {
         let method = match is_ack {
-            true => "INVITE".to_owned(),
-            false => request.method.to_string(),
+            true => "INVITE",
+            false => request.method.as_str(),
         };
-        let Some(id) = self
-            .transactions
-            .find_server(&ServerKey::of(request, &method))
-        else {
-            return false;
+        let key = ServerKey::of(&self.tokens, request, method);
+        let Some(id) = self.transactions.find_server(key) else {
+            return self.pass_to_finished(flow, request, key, is_ack);
         };
         let is_dealt_with = match self.transactions.server_mut(id).map(|s| &mut s.machine) {
             Some(ServerMachine::Invite(machine)) if is_ack => {
                 machine.handle_ack(now);
-                // The ACK of a 2xx is the dialog's, even if the phone reuses the branch.
-                machine.state() != InviteState::Accepted
+                true
             }
             Some(ServerMachine::Invite(machine)) => {
                 machine.handle_retransmission();
@@ -76,8 +80,34 @@ impl Endpoint {
             None => false,
         };
         self.counters.retransmissions += u64::from(is_dealt_with && !is_ack);
-        self.drain_server(id);
+        self.drain_server(now, id);
         is_dealt_with
+    }
+
+    /// A copy of a request that has had its final answer.
+    fn pass_to_finished(
+        &mut self,
+        flow: Flow,
+        request: &Request,
+        key: ServerKey,
+        is_ack: bool,
+    ) -> bool {
+        let Some(finished) = self.finished.get(key).cloned() else {
+            return false;
+        };
+        if is_ack {
+            // The ACK of a 2xx is the dialog's, even if the phone reuses the branch.
+            return false;
+        }
+        self.counters.retransmissions += 1;
+        match finished {
+            Finished::Accepted(_) => {}
+            Finished::Plain(status) => {
+                self.reply_stateless(flow, &request.headers, Reply::new(status));
+            }
+            Finished::Answered(bytes) => self.transmit(flow, bytes),
+        }
+        true
     }
 
     fn handle_out_of_dialog(
@@ -154,35 +184,54 @@ impl Endpoint {
 
     /// Answers without keeping anything. Every copy gets the same To tag, unless the reply has one.
     pub(super) fn reply_stateless(&mut self, flow: Flow, request: &Headers, reply: Reply<'_>) {
+        let bytes = self.stateless_bytes(flow, request, reply);
+        self.transmit(flow, bytes);
+    }
+
+    fn stateless_bytes(&self, flow: Flow, request: &Headers, reply: Reply<'_>) -> Bytes {
         let tag = self.tokens.stateless_tag(request);
-        let product = self.config.product.clone();
         let reply = Reply {
             to_tag: reply.to_tag.or(Some(&tag)),
             ..reply
         };
-        let bytes = reply
-            .header("Server", product)
-            .to_bytes(request, flow.remote, &[]);
-        self.transmit(flow, &Bytes::from(bytes));
+        let reply = reply.header("Server", self.config.product.as_str());
+        Bytes::from(reply.to_bytes(request, flow.remote, &[]))
     }
 
-    /// Answers a non-INVITE request in a transaction of its own, so that its copies get the same
-    /// answer. When the table is full, without one: a BYE is never refused for want of memory.
+    /// Answers a non-INVITE request for good, so that its copies get the same answer. When too much
+    /// is kept already, its copies are taken as new requests.
     pub(super) fn reply_in_transaction(
         &mut self,
         now: Instant,
         flow: Flow,
-        request: Request,
+        request: &Request,
         reply: Reply<'_>,
     ) {
-        let is_crowded = request.method == Known::Register
-            && self.transactions.len() >= SIP_REGISTER_TRANSACTIONS_MAX;
-        if is_crowded {
-            return self.reply_stateless(flow, &request.headers, reply);
+        let bytes = self.stateless_bytes(flow, &request.headers, reply);
+        if self.finished.has_room() {
+            self.finish(now, flow, request, Finished::Answered(bytes.clone()));
         }
-        match self.open_server(flow, request, None) {
-            Ok(id) => self.respond(now, id, reply, &[]),
-            Err(request) => self.reply_stateless(flow, &request.headers, reply),
+        self.transmit(flow, bytes);
+    }
+
+    /// As [`Self::reply_in_transaction`], for a request with a To tag and an answer with nothing in
+    /// it but its status: a BYE is never taken twice for want of memory.
+    pub(super) fn reply_plainly(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Request,
+        status: u16,
+    ) {
+        self.finish(now, flow, request, Finished::Plain(status));
+        self.reply_stateless(flow, &request.headers, Reply::new(status));
+    }
+
+    fn finish(&mut self, now: Instant, flow: Flow, request: &Request, finished: Finished) {
+        // Timer J is zero there: a reliable transport brings no copies.
+        if !flow.transport.is_reliable() {
+            let key = ServerKey::of(&self.tokens, request, request.method.as_str());
+            self.finished.insert(now, key, finished);
         }
     }
 
@@ -202,7 +251,7 @@ impl Endpoint {
             false => ServerMachine::NonInvite(NonInviteServer::new(is_reliable)),
         };
         Ok(self.transactions.insert_server(Server {
-            key: ServerKey::of(&request, &request.method.to_string()),
+            key: ServerKey::of(&self.tokens, &request, request.method.as_str()),
             machine,
             path: ReplyPath::new(flow, &request.via),
             request: Arc::new(request),
@@ -231,12 +280,15 @@ impl Endpoint {
     ) -> Option<Bytes> {
         let server = self.transactions.server_mut(id)?;
         let status = reply.status;
-        let reply = reply.header("Server", self.config.product.clone());
-        let fallback = self.tokens.stateless_tag(&server.request.headers);
+        let reply = reply.header("Server", self.config.product.as_str());
+        let fallback = match (status, reply.to_tag) {
+            (100, _) | (_, Some(_)) => None,
+            (_, None) => Some(self.tokens.stateless_tag(&server.request.headers)),
+        };
         let reply = Reply {
             to_tag: match status {
                 100 => None,
-                _ => reply.to_tag.or(Some(&fallback)),
+                _ => reply.to_tag.or(fallback.as_deref()),
             },
             ..reply
         };
@@ -246,15 +298,14 @@ impl Endpoint {
             ServerMachine::Invite(machine) => machine.respond(now, status, bytes.clone()),
             ServerMachine::NonInvite(machine) => machine.respond(now, status, bytes.clone()),
         }
-        self.drain_server(id);
+        self.drain_server(now, id);
         Some(bytes)
     }
 
     /// The call that a request with a To tag belongs to.
     pub(super) fn find_call(&self, request: &Request) -> Option<DialogId> {
-        let id = *self
-            .by_dialog
-            .get(&dialog_key(&request.call_id, &request.to)?)?;
+        let key = self.dialog_key(&request.call_id, request.to.tag()?);
+        let id = *self.by_dialog.get(&key)?;
         let call = self.calls.get(&id)?;
         (call.dialog.remote_tag() == request.from_tag()).then_some(id)
     }

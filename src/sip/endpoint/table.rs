@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use super::event::DialogId;
 use super::paths::ReplyPath;
-use crate::sip::header::NameAddr;
+use super::token::{Fingerprint, Tokens};
 use crate::sip::message::Request;
 use crate::sip::transaction::client::Client;
-use crate::sip::transaction::invite_server::InviteServer;
+use crate::sip::transaction::invite_server::{InviteServer, State as InviteState};
 use crate::sip::transaction::non_invite_server::NonInviteServer;
 
 /// Number of a transaction within this endpoint.
@@ -17,24 +17,39 @@ pub(super) type TransactionId = u64;
 
 /// What a server transaction is recognised by (RFC 3261 §17.2.3). Call-ID and CSeq are part of it,
 /// so that phones which use one branch twice still get two transactions.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct ServerKey(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ServerKey(Fingerprint);
 
 impl ServerKey {
     /// The key of a request, as if its method were `method` (INVITE for its ACK and CANCEL).
-    pub fn of(request: &Request, method: &str) -> Self {
+    pub fn of(tokens: &Tokens, request: &Request, method: &str) -> Self {
         let via = &request.via;
-        let (call_id, cseq) = (&request.call_id, request.cseq);
+        let (call_id, method) = (request.call_id.as_bytes(), method.as_bytes());
+        let cseq = request.cseq.to_be_bytes();
         Self(match via.branch() {
-            Some(branch) => format!("{branch} {} {method} {cseq} {call_id}", via.sent_by()),
+            Some(branch) => {
+                let sent_by = via.sent_by();
+                tokens.fingerprint(&[
+                    b"branch",
+                    branch.as_bytes(),
+                    sent_by.as_bytes(),
+                    method,
+                    &cseq,
+                    call_id,
+                ])
+            }
             // RFC 2543: no unique branch, so what else is the same in copies.
             None => {
                 let top = request.headers.get("Via").unwrap_or_default();
-                let from = request.from_tag();
-                format!(
-                    "2543 {top} {from} {} {method} {cseq} {call_id}",
-                    request.uri
-                )
+                tokens.fingerprint(&[
+                    b"2543",
+                    top.as_bytes(),
+                    request.from_tag().as_bytes(),
+                    request.uri.as_str().as_bytes(),
+                    method,
+                    &cseq,
+                    call_id,
+                ])
             }
         })
     }
@@ -60,6 +75,17 @@ pub(super) struct Server {
     pub request: Arc<Request>,
     /// The dialog it is in, or forms.
     pub dialog: Option<DialogId>,
+}
+
+impl Server {
+    /// Its key and dialog, once its INVITE is accepted: from here on only copies concern it.
+    pub fn accepted_dialog(&self) -> Option<(ServerKey, DialogId)> {
+        let is_accepted = matches!(
+            &self.machine,
+            ServerMachine::Invite(machine) if machine.state() == InviteState::Accepted
+        );
+        Some((self.key, self.dialog.filter(|_| is_accepted)?))
+    }
 }
 
 /// Why we sent a request.
@@ -106,13 +132,13 @@ impl Transactions {
 
     pub fn insert_server(&mut self, server: Server) -> TransactionId {
         self.next_id += 1;
-        self.server_keys.insert(server.key.clone(), self.next_id);
+        self.server_keys.insert(server.key, self.next_id);
         self.servers.insert(self.next_id, server);
         self.next_id
     }
 
-    pub fn find_server(&self, key: &ServerKey) -> Option<TransactionId> {
-        self.server_keys.get(key).copied()
+    pub fn find_server(&self, key: ServerKey) -> Option<TransactionId> {
+        self.server_keys.get(&key).copied()
     }
 
     pub fn server(&self, id: TransactionId) -> Option<&Server> {
@@ -196,9 +222,4 @@ impl Deadlines {
         self.set(owner, None);
         Some(owner)
     }
-}
-
-/// What a dialog is found by: Call-ID and our tag.
-pub(super) fn dialog_key(call_id: &str, to: &NameAddr) -> Option<(String, String)> {
-    Some((call_id.to_owned(), to.tag()?.to_owned()))
 }
