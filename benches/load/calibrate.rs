@@ -33,11 +33,11 @@ const MEASURED: Duration = Duration::from_millis(600);
 /// Encodes and decodes as the server does for one call, in CPU time.
 pub fn run() -> Result<(), Box<dyn Error>> {
     let speech = Speech::make()?;
-    let codec = ringbridge::meeting::leg::PhoneCodec::Pcmu;
+    let law = ringbridge::audio::g711::Law::Ulaw;
     let frames: Vec<Vec<i16>> = speech
         .phone
         .iter()
-        .map(|frame| frame.iter().map(|&byte| expand(codec, byte)).collect())
+        .map(|frame| frame.iter().map(|&byte| expand(law, byte)).collect())
         .collect();
     let settings = EncoderSettings::narrowband_voice();
     let mut packet = [0u8; PACKET_BYTES_MAX];

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ringbridge::meeting::leg::PhoneCodec;
+use ringbridge::audio::g711::Law;
 use ringbridge::meeting::signal::ClientMessage;
 use ringbridge::probe::phone::media::RtpView;
 use ringbridge::probe::sound::{expand, loudness};
@@ -319,7 +319,7 @@ impl PhoneLine {
                 .payload
                 .iter()
                 .step_by(4)
-                .map(|&byte| expand(PhoneCodec::Pcmu, byte))
+                .map(|&byte| expand(Law::Ulaw, byte))
                 .collect();
             self.heard.loud += u64::from(loudness(&samples) > 200.0);
         }

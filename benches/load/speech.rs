@@ -2,8 +2,8 @@
 
 use std::f32::consts::TAU;
 
+use ringbridge::audio::g711::Law;
 use ringbridge::audio::opus::{Encoded, Encoder, EncoderSettings, PACKET_BYTES_MAX};
-use ringbridge::meeting::leg::PhoneCodec;
 use ringbridge::probe::sound::compand;
 
 const SECONDS: usize = 10;
@@ -23,12 +23,7 @@ impl Speech {
         let phone = talk(8_000);
         let phone = phone
             .chunks_exact(160)
-            .map(|frame| {
-                frame
-                    .iter()
-                    .map(|&s| compand(PhoneCodec::Pcmu, s))
-                    .collect()
-            })
+            .map(|frame| frame.iter().map(|&s| compand(Law::Ulaw, s)).collect())
             .collect();
         let mut encoder = Encoder::new(EncoderSettings {
             sample_rate_hz: 48_000,

@@ -1,7 +1,5 @@
 //! G.711 (ITU-T G.711, RFC 3551 §4.5.14): µ-law and A-law by tables built at compile time.
 
-use crate::meeting::leg::PhoneCodec;
-
 /// Silence in µ-law.
 pub const ULAW_SILENCE: u8 = 0xFF;
 
@@ -21,15 +19,6 @@ pub enum Law {
     Ulaw,
     /// A-law, PCMA.
     Alaw,
-}
-
-impl From<PhoneCodec> for Law {
-    fn from(codec: PhoneCodec) -> Self {
-        match codec {
-            PhoneCodec::Pcmu => Self::Ulaw,
-            PhoneCodec::Pcma => Self::Alaw,
-        }
-    }
 }
 
 impl Law {

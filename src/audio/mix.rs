@@ -1,37 +1,51 @@
 //! The mix: everybody's samples on a wide bus, each listener's own taken out again (mix-minus),
 //! and a limiter where others clip.
 
+use super::frame::FRAME_SAMPLES_MAX;
+
 /// Gain below which nothing can fall in one step; recovers over [`Limiter::RELEASE_SECONDS`].
 const FULL_SCALE: i32 = 32_767;
 
 /// A bus of one frame, wide enough for 65,000 full-scale voices.
 #[derive(Debug, Clone)]
-pub struct Bus<const SAMPLES: usize> {
-    sum: [i32; SAMPLES],
+pub struct Bus {
+    /// Empty until something is added: not every bus is ever used.
+    sum: Vec<i32>,
+    samples: usize,
     voices: usize,
 }
 
-impl<const SAMPLES: usize> Bus<SAMPLES> {
-    /// An empty bus.
-    pub fn new() -> Self {
+impl Bus {
+    /// An empty bus for frames of so many samples, at most [`FRAME_SAMPLES_MAX`].
+    pub fn new(samples: usize) -> Self {
         Self {
-            sum: [0; SAMPLES],
+            sum: Vec::new(),
+            samples: samples.min(FRAME_SAMPLES_MAX),
             voices: 0,
         }
     }
 
     /// Empties it for the next tick.
     pub fn clear(&mut self) {
-        self.sum.fill(0);
-        self.voices = 0;
+        if self.voices > 0 {
+            self.sum.fill(0);
+            self.voices = 0;
+        }
     }
 
-    /// Adds one voice.
-    pub fn add(&mut self, voice: &[i16; SAMPLES]) {
-        for (sum, sample) in self.sum.iter_mut().zip(voice) {
+    /// Adds one voice of one frame.
+    pub fn add(&mut self, voice: &[i16]) {
+        for (sum, sample) in self.wide().iter_mut().zip(voice) {
             *sum += i32::from(*sample);
         }
         self.voices += 1;
+    }
+
+    /// Adds what another bus has summed, brought to this one's rate by `write`, which adds to what
+    /// it is given.
+    pub(super) fn add_bus(&mut self, voices: usize, write: impl FnOnce(&mut [i32])) {
+        write(self.wide());
+        self.voices += voices;
     }
 
     /// Voices added since it was cleared.
@@ -39,29 +53,32 @@ impl<const SAMPLES: usize> Bus<SAMPLES> {
         self.voices
     }
 
-    /// What a listener who says nothing hears, limited.
-    pub fn mix(&self, limiter: &mut Limiter, heard: &mut [i16; SAMPLES]) {
+    /// What was added; empty before anything ever was.
+    pub(super) fn sum(&self) -> &[i32] {
+        &self.sum
+    }
+
+    /// What a listener who says nothing hears, limited. `heard` is one frame long.
+    pub fn mix(&self, limiter: &mut Limiter, heard: &mut [i16]) {
+        if self.voices == 0 {
+            return heard.fill(0);
+        }
         limiter.limit(&self.sum, heard);
     }
 
     /// What the owner of `own`, which was added before, hears: everybody else, limited.
-    pub fn mix_minus(
-        &self,
-        own: &[i16; SAMPLES],
-        limiter: &mut Limiter,
-        heard: &mut [i16; SAMPLES],
-    ) {
-        let mut others = self.sum;
-        for (sum, sample) in others.iter_mut().zip(own) {
-            *sum -= i32::from(*sample);
+    pub fn mix_minus(&self, own: &[i16], limiter: &mut Limiter, heard: &mut [i16]) {
+        let mut others = [0; FRAME_SAMPLES_MAX];
+        let others = &mut others[..self.sum.len()];
+        for ((other, sum), sample) in others.iter_mut().zip(&self.sum).zip(own) {
+            *other = sum - i32::from(*sample);
         }
-        limiter.limit(&others, heard);
+        limiter.limit(others, heard);
     }
-}
 
-impl<const SAMPLES: usize> Default for Bus<SAMPLES> {
-    fn default() -> Self {
-        Self::new()
+    fn wide(&mut self) -> &mut [i32] {
+        self.sum.resize(self.samples, 0);
+        &mut self.sum
     }
 }
 
@@ -148,7 +165,7 @@ mod tests {
     fn everybody_hears_the_others_exactly_and_never_themselves() {
         let voices: [[i16; 160]; 3] =
             std::array::from_fn(|who| std::array::from_fn(|at| (at as i16) * (who as i16 + 1)));
-        let mut bus = Bus::new();
+        let mut bus = Bus::new(160);
         for voice in &voices {
             bus.add(voice);
         }
@@ -172,7 +189,7 @@ mod tests {
         for _ in 0..50 {
             let mut frame = [0i16; 160];
             generator.generate(&mut frame);
-            let mut bus = Bus::new();
+            let mut bus = Bus::new(160);
             for _ in 0..10 {
                 bus.add(&frame);
             }

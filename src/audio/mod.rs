@@ -5,9 +5,11 @@
 //! each tick. What the ticks yield is added on a [`mix::Bus`]; each listener hears the bus minus
 //! itself.
 
+pub mod buses;
 pub mod conceal;
 pub mod frame;
 pub mod g711;
+pub mod g722;
 pub mod level;
 pub mod mix;
 pub mod noise;

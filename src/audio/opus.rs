@@ -8,6 +8,8 @@ use audiopus::coder::{self, GenericCtl};
 use audiopus::packet::Packet;
 use audiopus::{Application, Bitrate, Channels, MutSignals, SampleRate, Signal};
 
+use super::frame::Band;
+
 /// RTP clock rate of Opus (RFC 7587 §4.1).
 pub const CLOCK_RATE_HZ: u32 = 48_000;
 
@@ -50,6 +52,22 @@ impl EncoderSettings {
             fec: true,
             expected_loss_percent: 5,
             dtx: false,
+        }
+    }
+}
+
+impl EncoderSettings {
+    /// The same for a voice at a band's rate: wider ones get the bits they need to sound wider.
+    pub fn for_band(self, band: Band) -> Self {
+        let bitrate_min = match band {
+            Band::Narrow => 0,
+            Band::Wide => 28_000,
+            Band::Full => 36_000,
+        };
+        Self {
+            sample_rate_hz: band.sample_rate_hz(),
+            bitrate: self.bitrate.max(bitrate_min),
+            ..self
         }
     }
 }

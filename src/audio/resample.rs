@@ -1,5 +1,5 @@
-//! Resampling by a ratio near one: how a leg's clock is brought in line with ours. The only file
-//! that knows rubato.
+//! Resampling: by a ratio near one, how a leg's clock is brought in line with ours; and between the
+//! rates of the mixer's buses. The only file that knows rubato.
 
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{
@@ -7,7 +7,7 @@ use rubato::{
     WindowFunction,
 };
 
-use super::frame;
+use super::frame::{self, Band};
 
 /// Length of the interpolation filter: ±4 ms at 8 kHz, flat to 3.4 kHz.
 const FILTER_SAMPLES: usize = 64;
@@ -118,6 +118,90 @@ impl DriftResampler {
     }
 }
 
+/// Points between two samples for [`RateConverter`]: all that a ratio of 2, 3 or 6 asks for.
+const CONVERTER_OVERSAMPLING: usize = 96;
+
+/// Samples kept back, so that rounding of the position never asks for one that has not come.
+const CONVERTER_SLACK: usize = 2;
+
+/// Brings frames of one bus to the rate of another.
+pub struct RateConverter {
+    inner: Async<f32>,
+    /// Samples given and not yet taken in.
+    waiting: Vec<f32>,
+    output: Vec<f32>,
+}
+
+impl std::fmt::Debug for RateConverter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ratio = self.inner.resample_ratio();
+        f.debug_struct("RateConverter")
+            .field("ratio", &ratio)
+            .finish()
+    }
+}
+
+impl RateConverter {
+    /// From one band's rate to another's. Its filter spans 64 samples of the lower rate, so the
+    /// output lags by 2 ms (16 to 48 kHz) to 4.3 ms (from or to 8 kHz).
+    ///
+    /// # Errors
+    /// rubato refused the settings: a programmer's error, found by tests.
+    pub fn new(from: Band, to: Band) -> Result<Self, ResampleError> {
+        let (rate_in, rate_out) = (from.sample_rate_hz(), to.sample_rate_hz());
+        let narrowing = (rate_in / rate_out).max(1) as usize;
+        let parameters = SincInterpolationParameters::new(
+            FILTER_SAMPLES * narrowing,
+            WindowFunction::BlackmanHarris,
+        )
+        .oversampling_factor(CONVERTER_OVERSAMPLING / narrowing)
+        .interpolation(SincInterpolationType::Linear);
+        let ratio = f64::from(rate_out) / f64::from(rate_in);
+        let samples = to.samples();
+        let inner = Async::new_sinc(ratio, 1.01, &parameters, samples, 1, FixedAsync::Output)
+            .map_err(|error| ResampleError(error.to_string()))?;
+        let room = from.samples() + inner.input_frames_max() + CONVERTER_SLACK;
+        let mut converter = Self {
+            waiting: Vec::with_capacity(room),
+            output: vec![0.0; samples],
+            inner,
+        };
+        converter.restart(from.samples());
+        Ok(converter)
+    }
+
+    /// Forgets the past: silence came before. `frame` is the length of frames to come.
+    pub fn restart(&mut self, frame: usize) {
+        self.inner.reset();
+        self.waiting.clear();
+        // The first run may take in more than a frame.
+        let missing = self.inner.input_frames_next().saturating_sub(frame);
+        self.waiting.resize(missing + CONVERTER_SLACK, 0.0);
+    }
+
+    /// Takes in one frame and adds one frame to `sum`.
+    pub fn add(&mut self, frame: &[i32], sum: &mut [i32]) {
+        self.waiting
+            .extend(frame.iter().map(|sample| *sample as f32));
+        let needed = self.inner.input_frames_next();
+        if self.waiting.len() < needed {
+            self.waiting.resize(needed, 0.0);
+        }
+        let frames = self.output.len();
+        let input = SequentialSlice::new(&self.waiting[..needed], 1, needed);
+        let output = SequentialSlice::new_mut(&mut self.output, 1, frames);
+        if let (Ok(input), Ok(mut output)) = (input, output) {
+            // Lengths are right by construction.
+            let _ = self.inner.process_into_buffer(&input, &mut output, None);
+        }
+        self.waiting.copy_within(needed.., 0);
+        self.waiting.truncate(self.waiting.len() - needed);
+        for (sum, made) in sum.iter_mut().zip(&self.output) {
+            *sum += made.round() as i32;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,5 +252,55 @@ mod tests {
             let snr = signal_to_noise_db(&heard[800..], 8_000, meant);
             assert!(snr > 55.0, "{ppm} ppm: {snr} dB");
         }
+    }
+
+    #[test]
+    fn between_any_two_bands_a_tone_keeps_its_pitch_level_and_purity() {
+        for (from, to) in Band::ALL
+            .into_iter()
+            .flat_map(|from| Band::ALL.map(|to| (from, to)))
+            .filter(|(from, to)| from != to)
+        {
+            let mut converter = RateConverter::new(from, to).unwrap();
+            let mut tone = ToneGenerator::new(from.sample_rate_hz(), 1_000.0, 0.25);
+            let (mut heard, mut waiting_max) = (Vec::new(), 0);
+            // Rounding of the position would show as samples that pile up or run out.
+            let frames = 200;
+            for _ in 0..frames {
+                let mut frame = vec![0i16; from.samples()];
+                tone.generate(&mut frame);
+                let frame: Vec<i32> = frame.into_iter().map(i32::from).collect();
+                let mut sum = vec![0; to.samples()];
+                converter.add(&frame, &mut sum);
+                waiting_max = waiting_max.max(converter.waiting.len());
+                heard.extend(sum.into_iter().map(|sample| sample as i16));
+            }
+            assert!(waiting_max < from.samples(), "{waiting_max}");
+            let rate = to.sample_rate_hz();
+            let late = &heard[heard.len() - rate as usize / 2..];
+            // Of that very frequency: a pitch off by half a hertz would cost 40 dB.
+            let purity = signal_to_noise_db(late, rate, 1_000.0);
+            assert!(purity > 50.0, "{from:?} to {to:?}: {purity} dB");
+            let power: f64 = late.iter().map(|sample| f64::from(*sample).powi(2)).sum();
+            let level_db = 10.0 * (power / late.len() as f64 / (8_192.0f64.powi(2) / 2.0)).log10();
+            assert!(level_db.abs() < 0.2, "{from:?} to {to:?}: {level_db} dB");
+        }
+    }
+
+    #[test]
+    fn what_a_narrower_bus_cannot_carry_is_taken_out_and_not_folded_down() {
+        let mut converter = RateConverter::new(Band::Full, Band::Narrow).unwrap();
+        let mut tone = ToneGenerator::new(48_000, 5_500.0, 0.5);
+        let mut heard = Vec::new();
+        for _ in 0..100 {
+            let mut frame = vec![0i16; 960];
+            tone.generate(&mut frame);
+            let frame: Vec<i32> = frame.into_iter().map(i32::from).collect();
+            let mut sum = vec![0; 160];
+            converter.add(&frame, &mut sum);
+            heard.extend(sum);
+        }
+        let loudest = heard[800..].iter().map(|sample| sample.abs()).max();
+        assert!(loudest < Some(200), "{loudest:?} of 16384");
     }
 }

@@ -134,7 +134,7 @@ enum Srtp {
 impl Default for MediaSection {
     fn default() -> Self {
         Self {
-            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            codecs: vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma],
             dtmf: vec![Dtmf::Rfc4733, Dtmf::Info],
             srtp: Srtp::Optional,
         }
@@ -144,6 +144,8 @@ impl Default for MediaSection {
 #[derive(Deserialize, Clone, Copy, PartialEq)]
 #[serde(rename_all = "UPPERCASE")]
 enum Codec {
+    Opus,
+    G722,
     Pcmu,
     Pcma,
 }
@@ -317,6 +319,8 @@ fn resolve(file: File) -> Profile {
         Algorithm::Sha256 => DigestAlgorithm::Sha256,
     };
     let codec = |codec: &Codec| match codec {
+        Codec::Opus => PhoneCodec::Opus,
+        Codec::G722 => PhoneCodec::G722,
         Codec::Pcmu => PhoneCodec::Pcmu,
         Codec::Pcma => PhoneCodec::Pcma,
     };
@@ -395,7 +399,12 @@ mod tests {
         assert_eq!(names, ["generic", "linphone", "trunk", "twilio", "zoiper"]);
         assert_eq!(
             profiles.generic().codecs,
-            [PhoneCodec::Pcmu, PhoneCodec::Pcma]
+            [
+                PhoneCodec::Opus,
+                PhoneCodec::G722,
+                PhoneCodec::Pcmu,
+                PhoneCodec::Pcma
+            ]
         );
     }
 

@@ -1,19 +1,21 @@
 //! The mixer between phones and browsers of one Session, one step every 20 ms.
 //!
-//! The cheapest frame is the one not touched: a browser's Opus is decoded once for all phones, and
-//! only if it is among the loudest; phones that hear the same share one mix and one encoding.
+//! The cheapest frame is the one not touched: a browser's Opus is decoded once for all phones, at
+//! the highest rate at which one of them listens, and only if it is among the loudest by what its
+//! packets say of themselves; phones that hear the same share one mix and one encoding.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::audio::frame::{FRAME_8K_SAMPLES, Frame8k};
+use crate::audio::buses::Buses;
+use crate::audio::frame::Band;
 use crate::audio::level::SILENCE_DBOV;
-use crate::audio::mix::{Bus, Limiter};
+use crate::audio::opus::EncoderSettings;
 use crate::audio::playout::{Played, Playout, PlayoutCodec, PlayoutConfig};
 use crate::limits::MIXED_BROWSERS_MAX;
-use crate::meeting::leg::PhoneCodec;
+use crate::meeting::ears::{Ears, SharedEars};
 use crate::meeting::peer::IncomingRtp;
-use crate::meeting::phone::{PhoneLeg, law_of};
+use crate::meeting::phone::PhoneLeg;
 use crate::meeting::track::TrackId;
 use crate::rtp::packet::Packet;
 
@@ -39,30 +41,37 @@ struct Input {
     heard_at: Instant,
     /// Among the loudest.
     chosen: bool,
-    frame: Frame8k,
+    frame: Vec<i16>,
 }
 
 /// See the module.
 pub struct AudioBridge {
     inputs: BTreeMap<TrackId, Input>,
-    bus: Bus<FRAME_8K_SAMPLES>,
-    shared_limiter: Limiter,
+    buses: Buses,
+    shared: SharedEars,
+    /// The highest rate at which a phone listens; `None` while none does.
+    band: Option<Band>,
     seed: u32,
 }
 
 impl AudioBridge {
-    /// Mixes nothing yet. `seed` tells the comfort noise of its inputs apart.
-    pub fn new(seed: u32) -> Self {
+    /// Mixes nothing yet. `settings` are those of voices encoded for phones that speak Opus; `seed`
+    /// tells the comfort noise of its inputs apart.
+    pub fn new(settings: EncoderSettings, seed: u32) -> Self {
         Self {
             inputs: BTreeMap::new(),
-            bus: Bus::new(),
-            shared_limiter: Limiter::new(),
+            buses: Buses::new(),
+            shared: SharedEars::new(settings),
+            band: None,
             seed,
         }
     }
 
     /// Takes a packet of a browser's microphone. To be called only while a phone listens.
     pub fn handle_packet(&mut self, track: TrackId, packet: &IncomingRtp) {
+        let Some(band) = self.band else {
+            return;
+        };
         let level = packet.level.unwrap_or(LEVEL_UNKNOWN_DBOV);
         let chosen_now = self.inputs.values().filter(|input| input.chosen).count();
         let input = self.inputs.entry(track).or_insert_with(|| Input {
@@ -71,7 +80,7 @@ impl AudioBridge {
             level_at: packet.arrival,
             heard_at: packet.arrival,
             chosen: false,
-            frame: [0; FRAME_8K_SAMPLES],
+            frame: vec![0; band.samples()],
         });
         input.heard_at = packet.arrival;
         let held = packet.arrival.saturating_duration_since(input.level_at) < LOUD_HOLD;
@@ -89,7 +98,7 @@ impl AudioBridge {
         }
         if input.playout.is_none() {
             self.seed = self.seed.wrapping_add(1);
-            input.playout = opus_playout(self.seed);
+            input.playout = opus_playout(band, self.seed);
         }
         let arrival = packet.arrival;
         let packet = Packet {
@@ -119,35 +128,62 @@ impl AudioBridge {
     /// No phone listens any more.
     pub fn clear(&mut self) {
         self.inputs.clear();
+        self.shared.clear();
+        self.band = None;
     }
 
-    /// Sums what browsers and `legs` say in this tick.
-    pub fn sum<'a>(&mut self, now: Instant, legs: impl Iterator<Item = &'a PhoneLeg>) {
+    /// Sums what browsers and `legs` say in this tick, at every rate at which one of them listens.
+    pub fn sum<'a>(&mut self, now: Instant, legs: impl Iterator<Item = &'a PhoneLeg> + Clone) {
+        let mut listened = [false; 3];
+        for leg in legs.clone().filter(|leg| leg.has_ear()) {
+            listened[leg.band().index()] = true;
+        }
+        let highest = Band::ALL.into_iter().rev();
+        self.set_band(highest.into_iter().find(|band| listened[band.index()]));
+        self.buses.begin(listened);
+        let Some(band) = self.band else {
+            return;
+        };
         self.choose(now);
-        self.bus.clear();
         for input in self.inputs.values_mut() {
             let Some(playout) = &mut input.playout else {
                 continue;
             };
             if playout.play(now, &mut input.frame) != Played::Silence {
-                self.bus.add(&input.frame);
+                self.buses.add(band, &input.frame);
             }
         }
         for leg in legs {
             if let Some(voice) = leg.voice() {
-                self.bus.add(voice);
+                self.buses.add(leg.band(), voice);
+            }
+        }
+        self.buses.finish();
+    }
+
+    /// Browsers are decoded at another rate from now on, or not at all. What waits undecoded is
+    /// lost: a syllable at most, when the first phone of a wider codec comes or the last one goes.
+    fn set_band(&mut self, band: Option<Band>) {
+        if band == self.band {
+            return;
+        }
+        self.band = band;
+        let Some(band) = band else {
+            return self.inputs.clear();
+        };
+        for input in self.inputs.values_mut() {
+            input.frame = vec![0; band.samples()];
+            if input.playout.is_some() {
+                self.seed = self.seed.wrapping_add(1);
+                input.playout = opus_playout(band, self.seed);
             }
         }
     }
 
-    /// Starts handing out what was summed; one call per tick, then [`Ears::hear`] per leg.
-    pub fn ears(&mut self) -> Ears<'_> {
-        Ears {
-            bus: &self.bus,
-            shared_limiter: &mut self.shared_limiter,
-            shared: None,
-            encoded: [None, None],
-        }
+    /// Starts handing out what was summed; one call per tick, then [`Ears::hear`] per leg. `tick`
+    /// counts the session's ticks.
+    pub fn ears(&mut self, tick: u64) -> Ears<'_> {
+        Ears::new(&self.buses, &mut self.shared, tick)
     }
 
     /// Keeps the loudest. A chosen voice gives its place to one clearly louder, or when it has
@@ -198,56 +234,10 @@ impl AudioBridge {
     }
 }
 
-/// What the legs hear in one tick.
-pub struct Ears<'a> {
-    bus: &'a Bus<FRAME_8K_SAMPLES>,
-    shared_limiter: &'a mut Limiter,
-    /// The mix of those who say nothing.
-    shared: Option<Frame8k>,
-    /// The shared mix in each law.
-    encoded: [Option<[u8; FRAME_8K_SAMPLES]>; 2],
-}
-
-impl Ears<'_> {
-    /// G.711 for one leg: everybody but itself.
-    pub fn hear(&mut self, leg: &mut PhoneLeg) -> [u8; FRAME_8K_SAMPLES] {
-        let codec = leg.codec();
-        let law = law_of(codec);
-        if self.bus.voices() == 0 {
-            return [law.silence(); FRAME_8K_SAMPLES];
-        }
-        let mut codes = [0; FRAME_8K_SAMPLES];
-        if let Some(own) = leg.voice().copied() {
-            let mut heard = [0; FRAME_8K_SAMPLES];
-            self.bus.mix_minus(&own, &mut leg.limiter, &mut heard);
-            law.encode(&heard, &mut codes);
-            return codes;
-        }
-        let index = match codec {
-            PhoneCodec::Pcmu => 0,
-            PhoneCodec::Pcma => 1,
-        };
-        if let Some(codes) = self.encoded[index] {
-            return codes;
-        }
-        let shared = match self.shared {
-            Some(shared) => shared,
-            None => {
-                let mut heard = [0; FRAME_8K_SAMPLES];
-                self.bus.mix(self.shared_limiter, &mut heard);
-                *self.shared.insert(heard)
-            }
-        };
-        law.encode(&shared, &mut codes);
-        self.encoded[index] = Some(codes);
-        codes
-    }
-}
-
-fn opus_playout(seed: u32) -> Option<Playout> {
+fn opus_playout(band: Band, seed: u32) -> Option<Playout> {
     let config = PlayoutConfig {
         codec: PlayoutCodec::Opus,
-        sample_rate_hz: 8_000,
+        sample_rate_hz: band.sample_rate_hz(),
         seed,
     };
     // Without memory for a decoder the voice is missing; everything else goes on.

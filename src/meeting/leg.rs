@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::audio::frame::Band;
+use crate::audio::g711::Law;
 use crate::meeting::quality::{DirectionReport, QualityPoint};
 use crate::rtp::srtp::SrtpKeys;
 
@@ -13,25 +15,71 @@ pub enum PhoneCodec {
     Pcmu,
     /// G.711 A-law, 8 kHz.
     Pcma,
+    /// G.722, 16 kHz, with an RTP clock of 8 kHz (RFC 3551 §4.5.2).
+    G722,
+    /// Opus (RFC 7587), up to 48 kHz.
+    Opus,
 }
 
 impl PhoneCodec {
+    /// Every codec we speak.
+    pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus];
+
     /// Name as in SDP's rtpmap.
     pub fn encoding_name(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+            Self::Opus => "opus",
         }
     }
 
     /// RTP clock rate in Hz.
     pub fn clock_rate_hz(self) -> u32 {
-        8_000
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => 8_000,
+            Self::Opus => 48_000,
+        }
     }
 
-    /// PCM sample rate in Hz.
-    pub fn sample_rate_hz(self) -> u32 {
-        8_000
+    /// Channels as in SDP's rtpmap: Opus says 2 whatever it carries (RFC 7587 §7).
+    pub fn channels(self) -> u8 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => 1,
+            Self::Opus => 2,
+        }
+    }
+
+    /// The law of G.711; `None` for other codecs.
+    pub fn law(self) -> Option<Law> {
+        match self {
+            Self::Pcmu => Some(Law::Ulaw),
+            Self::Pcma => Some(Law::Alaw),
+            Self::G722 | Self::Opus => None,
+        }
+    }
+}
+
+/// How a phone wants to be sent Opus: its `a=fmtp` (RFC 7587 §6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OpusFormat {
+    /// `maxplaybackrate`: it plays no higher rate, in Hz.
+    pub play_rate_hz: u32,
+    /// `maxaveragebitrate` in bit/s.
+    pub bitrate_max: Option<u32>,
+    /// `useinbandfec`: it can make use of the copies.
+    pub fec: bool,
+}
+
+impl Default for OpusFormat {
+    /// What RFC 7587 assumes where nothing is said.
+    fn default() -> Self {
+        Self {
+            play_rate_hz: 48_000,
+            bitrate_max: None,
+            fec: false,
+        }
     }
 }
 
@@ -40,13 +88,18 @@ impl PhoneCodec {
 pub struct LegMedia {
     /// What both ends speak.
     pub codec: PhoneCodec,
+    /// How the phone wants its Opus, if it is Opus.
+    pub opus: OpusFormat,
     /// Payload type the phone sends the codec with (its choice in its own SDP… see RFC 3264 §5.1:
     /// each side receives the payload types of its own SDP; for a UAS answer both are equal).
     pub receive_payload_type: u8,
     /// Payload type we send the codec with.
     pub send_payload_type: u8,
-    /// Payload type of telephone-event (RFC 4733) with the codec's clock, if agreed.
+    /// Payload type with which the phone sends telephone-event (RFC 4733) of the codec's clock, if
+    /// agreed.
     pub dtmf_payload_type: Option<u8>,
+    /// Payload type with which we send it.
+    pub dtmf_send_payload_type: Option<u8>,
     /// Length of the packets we send.
     pub ptime: Duration,
     /// Where SDP says the phone listens; the latch may replace it.
@@ -61,6 +114,21 @@ pub struct LegMedia {
     pub may_send: bool,
     /// Will the phone send.
     pub may_receive: bool,
+}
+
+impl LegMedia {
+    /// The rate at which the phone speaks and hears.
+    pub fn band(&self) -> Band {
+        match self.codec {
+            PhoneCodec::Pcmu | PhoneCodec::Pcma => Band::Narrow,
+            PhoneCodec::G722 => Band::Wide,
+            PhoneCodec::Opus => match self.opus.play_rate_hz {
+                ..=8_000 => Band::Narrow,
+                8_001..=16_000 => Band::Wide,
+                _ => Band::Full,
+            },
+        }
+    }
 }
 
 /// Something the media side saw on a leg that signalling or API users want to know.

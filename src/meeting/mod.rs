@@ -4,8 +4,11 @@
 //! It knows nothing of SIP (invariant A3); `call` speaks both vocabularies.
 
 pub mod bridge;
+pub mod ear;
+pub mod ears;
 pub mod forward;
 pub mod leg;
+mod opus_ear;
 pub mod participant;
 pub mod peer;
 pub mod phone;

@@ -3,26 +3,29 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::audio::frame::{FRAME_8K_SAMPLES, Frame8k};
-use crate::audio::g711::Law;
+use crate::audio::frame::Band;
 use crate::audio::level::{SILENCE_DBOV, level_dbov};
-use crate::audio::mix::Limiter;
 use crate::audio::opus::EncoderSettings;
 use crate::audio::playout::{Played, Playout, PlayoutCodec, PlayoutConfig};
 use crate::limits::LEG_SILENCE_MAX;
+use crate::meeting::ear::{Ear, KeyError};
+use crate::meeting::ears::OwnEar;
 use crate::meeting::leg::{LegEvent, LegMedia, PhoneCodec};
 use crate::meeting::quality::{QUALITY_INTERVAL, QualityMeter};
 use crate::meeting::voice::{VoicePacket, VoiceTrack};
 use crate::rtp::discard::Discard;
 use crate::rtp::dtmf::{DtmfEvent, DtmfReceiver, Key};
-use crate::rtp::egress::EgressStream;
 use crate::rtp::latch::Latch;
 use crate::rtp::packet::{DatagramKind, Packet, classify};
 use crate::rtp::reception::Reception;
 use crate::rtp::rtcp::{REPORT_BYTES_MAX, RtcpSession};
 use crate::rtp::srtp::{OVERHEAD_BYTES_MAX, SrtpKeys, SrtpSession};
 
+mod passed;
 mod report;
+mod reports;
+
+pub use self::passed::PassedPacket;
 
 /// RFC 3551 §4.5: comfort noise.
 const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
@@ -34,11 +37,14 @@ const IDLE_LEVEL_DBOV: u8 = 70;
 /// but it takes a steady tone for silence.
 const IDLE_AFTER_TICKS: u32 = 25;
 
+/// What in-band FEC towards a phone is always ready for, until RTCP tells of more.
+const EXPECTED_LOSS_PERCENT_MIN: u8 = 5;
+
 /// RTCP interval (RFC 3550 §6.2: 5 s for small sessions); the quality is measured with it.
 const REPORT_INTERVAL: Duration = QUALITY_INTERVAL;
 
-/// Octets of an RTP packet we send a phone: 60 ms of G.711 and the header.
-const EGRESS_PACKET_BYTES_MAX: usize = 512;
+/// Octets of an RTP packet we send a phone: the longest of Opus, header and protection.
+pub const RTP_BYTES_MAX: usize = 1_400;
 
 /// Octets of an RTCP packet we send a phone.
 pub const RTCP_BYTES_MAX: usize = REPORT_BYTES_MAX + OVERHEAD_BYTES_MAX;
@@ -46,7 +52,7 @@ pub const RTCP_BYTES_MAX: usize = REPORT_BYTES_MAX + OVERHEAD_BYTES_MAX;
 /// Random numbers one leg starts with.
 #[derive(Debug, Clone, Copy)]
 pub struct LegSeed {
-    /// Of the G.711 stream to the phone.
+    /// Of the stream to the phone.
     pub ssrc: u32,
     /// First sequence number to the phone.
     pub sequence: u16,
@@ -69,21 +75,30 @@ pub struct PhoneLeg {
     rtcp: RtcpSession,
     report_at: Instant,
     quality: QualityMeter,
-    egress: EgressStream,
-    /// G.711 octets until a packet of `ptime` is full.
-    gathered: Vec<u8>,
+    ear: Ear,
     started: bool,
     heard_at: Instant,
     lost_told: bool,
     discarded: u64,
-    /// This tick's voice.
-    voice: Frame8k,
+    /// This tick's voice, at the rate of its band.
+    voice: Vec<i16>,
+    /// A packet just taken that goes to browsers as it is.
+    passed: Option<PassedPacket>,
     speaks: bool,
     level: u8,
     silent_ticks: u32,
-    /// The mix for this leg when it hears something of its own.
-    pub(super) limiter: Limiter,
+    /// Its mix and encoding when it hears something of its own.
+    own: OwnEar,
     track: VoiceTrack,
+}
+
+/// What is needed to give a leg what it hears.
+pub(super) struct Listener<'a> {
+    pub(super) media: &'a LegMedia,
+    /// What it says, if that is worth a mix of its own.
+    pub(super) voice: Option<&'a [i16]>,
+    pub(super) own: &'a mut OwnEar,
+    pub(super) ear: &'a mut Ear,
 }
 
 impl PhoneLeg {
@@ -94,44 +109,48 @@ impl PhoneLeg {
         encoder_settings: EncoderSettings,
         seed: LegSeed,
     ) -> Self {
-        let egress = EgressStream::new(
-            seed.ssrc,
-            seed.sequence,
-            seed.timestamp,
-            media.send_payload_type,
-            units_per_packet(&media),
-        );
+        let ear = Ear::new(&media, seed.ssrc, seed.sequence, seed.timestamp);
         Self {
             srtp: srtp_session(media.srtp.as_ref()),
             latch: Latch::new(media.remote_rtp),
             rtcp_remote: media.remote_rtcp,
             on_hold: false,
             dtmf: DtmfReceiver::new(),
-            playout: g711_playout(media.codec, seed.ssrc),
+            playout: playout(&media, seed.ssrc),
             reception: Reception::new(media.codec.clock_rate_hz()),
             // RFC 7022: the name says nothing about the host.
             rtcp: RtcpSession::new(seed.ssrc, &format!("{:08x}", seed.track_ssrc)),
             report_at: now + REPORT_INTERVAL,
             quality: QualityMeter::new(now),
-            egress,
-            gathered: Vec::with_capacity(EGRESS_PACKET_BYTES_MAX),
+            ear,
             started: false,
             heard_at: now,
             lost_told: false,
             discarded: 0,
-            voice: [0; FRAME_8K_SAMPLES],
+            voice: vec![0; media.band().samples()],
+            passed: None,
             speaks: false,
             level: SILENCE_DBOV,
             silent_ticks: IDLE_AFTER_TICKS,
-            limiter: Limiter::new(),
+            own: OwnEar::default(),
             track: VoiceTrack::new(
-                encoder_settings,
+                encoder_settings.for_band(media.band()),
                 seed.track_ssrc,
                 seed.sequence,
                 seed.timestamp,
             ),
             media,
         }
+    }
+
+    /// At which rate it speaks and hears.
+    pub fn band(&self) -> Band {
+        self.media.band()
+    }
+
+    /// Its packets are Opus, and go to browsers as they are.
+    pub fn is_passed_through(&self) -> bool {
+        self.media.codec == PhoneCodec::Opus
     }
 
     /// The codec towards the phone.
@@ -151,20 +170,32 @@ impl PhoneLeg {
 
     /// A later offer/answer exchange.
     pub fn update(&mut self, now: Instant, media: LegMedia, on_hold: bool) {
-        if media.codec != self.media.codec {
-            self.playout = g711_playout(media.codec, self.egress.ssrc());
-            self.gathered.clear();
+        let is_same = media.codec == self.media.codec && media.opus == self.media.opus;
+        if !is_same {
+            self.change_codec(&media);
         }
+        self.ear.update(&media);
         // The same keys go on with their packet counters; new ones begin afresh.
         if media.srtp != self.media.srtp {
             self.srtp = srtp_session(media.srtp.as_ref());
         }
-        self.egress.set_payload_type(media.send_payload_type);
         self.latch.handle_renegotiated(now, media.remote_rtp);
         self.rtcp_remote = media.remote_rtcp;
         self.on_hold = on_hold;
         self.heard_at = now;
         self.media = media;
+    }
+
+    fn change_codec(&mut self, media: &LegMedia) {
+        let ssrc = self.ear.stream().ssrc();
+        self.playout = playout(media, ssrc);
+        self.voice = vec![0; media.band().samples()];
+        self.speaks = false;
+        self.own.restart();
+        self.track.set_band(media.band());
+        if media.codec.clock_rate_hz() != self.media.codec.clock_rate_hz() {
+            self.reception = Reception::new(media.codec.clock_rate_hz());
+        }
     }
 
     // ── in ────────────────────────────────────────────────────────────────────────────────────
@@ -214,6 +245,11 @@ impl PhoneLeg {
         self.reception.handle_packet(arrival, &packet, is_voice);
         self.heard_at = arrival;
         self.lost_told = false;
+        let passes = self.is_passed_through() && !self.on_hold;
+        if passes && !is_voice {
+            // Also the copies of a key's end, which are refused below: each has used a number.
+            self.passed = Some(PassedPacket::new(&packet, is_voice));
+        }
         let event = if is_dtmf {
             match self.dtmf.handle_packet(arrival, &packet) {
                 Ok(event) => event.and_then(pressed),
@@ -226,6 +262,7 @@ impl PhoneLeg {
             if let Err(reason) = self.playout.handle_packet(arrival, packet) {
                 return self.discard(reason);
             }
+            self.passed = passes.then(|| PassedPacket::new(&packet, is_voice));
             None
         };
         if !self.started {
@@ -233,6 +270,11 @@ impl PhoneLeg {
             return Ok(event.or(Some(LegEvent::MediaStarted)));
         }
         Ok(event)
+    }
+
+    /// The packet just taken, if browsers are to get it as it is.
+    pub fn take_passed(&mut self) -> Option<PassedPacket> {
+        self.passed.take()
     }
 
     /// Takes a datagram of the RTCP socket: figures only, and only from where the phone is.
@@ -308,8 +350,18 @@ impl PhoneLeg {
     }
 
     /// What was played, if it is worth mixing.
-    pub fn voice(&self) -> Option<&Frame8k> {
-        self.speaks.then_some(&self.voice)
+    pub fn voice(&self) -> Option<&[i16]> {
+        self.speaks.then_some(&self.voice[..])
+    }
+
+    /// The parts of it that hearing is about.
+    pub(super) fn listener(&mut self) -> Listener<'_> {
+        Listener {
+            media: &self.media,
+            voice: self.speaks.then_some(&self.voice[..]),
+            own: &mut self.own,
+            ear: &mut self.ear,
+        }
     }
 
     /// −dBov of what was played.
@@ -326,7 +378,7 @@ impl PhoneLeg {
     /// when no browser would get it. Time passes either way.
     pub fn encode_voice(&mut self, listened: bool) -> Option<VoicePacket> {
         let silent = self.silent_ticks >= IDLE_AFTER_TICKS;
-        let voice = (!silent).then_some(&self.voice);
+        let voice = (!silent).then_some(&self.voice[..]);
         self.track.next_packet(voice, listened)
     }
 
@@ -335,89 +387,39 @@ impl PhoneLeg {
         self.track.handle_loss(now, loss);
     }
 
-    /// Steps the complexity of the voice's encoder, 0–10.
+    /// Steps the complexity of its encoders, 0–10.
     pub fn set_complexity(&mut self, complexity: u8) {
         self.track.set_complexity(complexity);
+        self.own.set_complexity(complexity);
     }
 
-    /// Takes 20 ms of G.711 for the phone's ear and, when a packet of its `ptime` is full, writes
-    /// it into `buffer`. The last value is where to send it.
-    pub fn write_voice(
-        &mut self,
-        codes: &[u8; FRAME_8K_SAMPLES],
-        buffer: &mut [u8],
-    ) -> Option<(SocketAddr, usize)> {
-        let packet_bytes = units_per_packet(&self.media) as usize;
-        self.gathered.extend_from_slice(codes);
-        if self.gathered.len() < packet_bytes {
+    /// Writes a packet for the phone's ear that is full into `buffer`, and where to send it; to be
+    /// called until `None`.
+    pub fn write_packet(&mut self, buffer: &mut [u8]) -> Option<(SocketAddr, usize)> {
+        if !self.media.may_send {
+            self.ear.skip_packets();
             return None;
         }
-        let written = if self.media.may_send {
-            self.egress.write(&self.gathered, buffer)
-        } else {
-            self.egress.skip_ticks(1);
-            None
-        };
-        self.gathered.clear();
+        let written = self.ear.write_packet(buffer)?;
         let written = match &mut self.srtp {
-            None => written?,
-            Some(srtp) => srtp.protect_rtp(buffer, written?)?,
+            None => written,
+            Some(srtp) => srtp.protect_rtp(buffer, written)?,
         };
         Some((self.latch.destination(), written))
     }
 
+    /// Presses a key in the phone's ear.
+    ///
+    /// # Errors
+    /// The phone takes no keys, or too many are waiting.
+    pub fn send_key(&mut self, key: Key) -> Result<(), KeyError> {
+        self.ear.press(key)
+    }
+
     /// `ticks` were skipped after a stall: time has passed for the phone's ear and its voice.
     pub fn skip_ticks(&mut self, ticks: u32) {
-        let packets = ticks * FRAME_8K_SAMPLES as u32 / units_per_packet(&self.media);
-        self.egress.skip_ticks(packets);
+        self.ear.skip_ticks(ticks);
         self.track.skip_ticks(ticks);
-    }
-
-    /// Writes the RTCP report that is due, if one is.
-    pub fn write_report(
-        &mut self,
-        now: Instant,
-        ntp: u64,
-        buffer: &mut [u8; RTCP_BYTES_MAX],
-    ) -> Option<(SocketAddr, usize)> {
-        if now < self.report_at {
-            return None;
-        }
-        self.report_at = now + REPORT_INTERVAL;
-        self.quality.measure(now, &self.counted());
-        let length = self
-            .rtcp
-            .write_report(now, ntp, &self.egress, &mut self.reception, buffer);
-        Some((self.rtcp_destination(), self.protect_rtcp(buffer, length)?))
-    }
-
-    /// Writes the RTCP goodbye of a leg that ends.
-    pub fn write_goodbye(
-        &mut self,
-        buffer: &mut [u8; RTCP_BYTES_MAX],
-    ) -> Option<(SocketAddr, usize)> {
-        let length = self.rtcp.write_goodbye(buffer);
-        Some((self.rtcp_destination(), self.protect_rtcp(buffer, length)?))
-    }
-
-    fn protect_rtcp(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
-        match &mut self.srtp {
-            None => Some(length),
-            Some(srtp) => srtp.protect_rtcp(buffer, length),
-        }
-    }
-
-    /// RTCP leaves from the RTP socket.
-    pub fn has_rtcp_mux(&self) -> bool {
-        self.media.rtcp_mux
-    }
-
-    fn rtcp_destination(&self) -> SocketAddr {
-        if self.media.rtcp_mux {
-            self.latch.destination()
-        } else {
-            self.rtcp_remote
-        }
     }
 }
 
@@ -426,27 +428,18 @@ fn srtp_session(keys: Option<&SrtpKeys>) -> Option<SrtpSession> {
     keys.map(|keys| SrtpSession::new(keys.clone()).expect("offer/answer checks the keys' lengths"))
 }
 
-/// The law of a phone codec.
-pub fn law_of(codec: PhoneCodec) -> Law {
-    match codec {
-        PhoneCodec::Pcmu => Law::Ulaw,
-        PhoneCodec::Pcma => Law::Alaw,
-    }
-}
-
-fn g711_playout(codec: PhoneCodec, seed: u32) -> Playout {
+fn playout(media: &LegMedia, seed: u32) -> Playout {
+    let codec = match (media.codec, media.codec.law()) {
+        (_, Some(law)) => PlayoutCodec::G711(law),
+        (PhoneCodec::G722, None) => PlayoutCodec::G722,
+        (_, None) => PlayoutCodec::Opus,
+    };
     Playout::new(PlayoutConfig {
-        codec: PlayoutCodec::G711(law_of(codec)),
-        sample_rate_hz: codec.sample_rate_hz(),
+        codec,
+        sample_rate_hz: media.band().sample_rate_hz(),
         seed,
     })
-    .expect("G.711 needs no decoder that could be refused")
-}
-
-/// Samples, octets and timestamp units of one packet to the phone: whole ticks, 20 to 60 ms.
-fn units_per_packet(media: &LegMedia) -> u32 {
-    let ticks = (media.ptime.as_millis() as u32 / 20).clamp(1, 3);
-    ticks * FRAME_8K_SAMPLES as u32
+    .expect("libopus knows the rate of every band")
 }
 
 fn pressed(event: DtmfEvent) -> Option<LegEvent> {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::audio::frame::Frame8k;
+use crate::audio::frame::Band;
 use crate::audio::opus::{Encoded, Encoder, EncoderSettings, PACKET_BYTES_MAX};
 use crate::audio::protection::Protection;
 
@@ -71,6 +71,15 @@ impl VoiceTrack {
         }
     }
 
+    /// The voice comes at the rate of another band from now on.
+    pub(super) fn set_band(&mut self, band: Band) {
+        let settings = self.settings.for_band(band);
+        if settings.sample_rate_hz != self.settings.sample_rate_hz {
+            self.encoder = None;
+        }
+        self.settings = settings;
+    }
+
     /// Under which it goes to browsers, before rewriting.
     pub(super) fn ssrc(&self) -> u32 {
         self.ssrc
@@ -99,7 +108,7 @@ impl VoiceTrack {
     /// when no browser would get it. Time passes either way.
     pub(super) fn next_packet(
         &mut self,
-        voice: Option<&Frame8k>,
+        voice: Option<&[i16]>,
         listened: bool,
     ) -> Option<VoicePacket> {
         let timestamp = self.timestamp;
@@ -133,7 +142,7 @@ impl VoiceTrack {
         self.timestamp = self.timestamp.wrapping_add(units);
     }
 
-    fn encode(&mut self, voice: &Frame8k) -> Option<Bytes> {
+    fn encode(&mut self, voice: &[i16]) -> Option<Bytes> {
         self.unused_ticks = 0;
         self.encoded_ticks += 1;
         if self.encoder.is_none() {

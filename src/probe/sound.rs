@@ -3,7 +3,7 @@
 
 use std::f32::consts::TAU;
 
-use crate::meeting::leg::PhoneCodec;
+use crate::audio::g711::Law;
 
 /// Sample rate in which everything heard is kept and searched.
 pub const EAR_RATE_HZ: u32 = 8_000;
@@ -196,16 +196,16 @@ pub fn loudness(samples: &[i16]) -> f32 {
 }
 
 /// One sample into G.711.
-pub fn compand(codec: PhoneCodec, sample: i16) -> u8 {
-    match codec {
-        PhoneCodec::Pcmu => {
+pub fn compand(law: Law, sample: i16) -> u8 {
+    match law {
+        Law::Ulaw => {
             let sign = if sample < 0 { 0x80 } else { 0 };
             let magnitude = (i32::from(sample).abs()).min(32_635) + 0x84;
             let exponent = 31 - (magnitude as u32).leading_zeros() as i32 - 7;
             let mantissa = (magnitude >> (exponent + 3)) & 0x0f;
             !(sign | (exponent << 4) as u8 | mantissa as u8)
         }
-        PhoneCodec::Pcma => {
+        Law::Alaw => {
             let (sign, magnitude) = match sample {
                 0.. => (0x80, i32::from(sample) >> 3),
                 _ => (0, !i32::from(sample) >> 3),
@@ -222,9 +222,9 @@ pub fn compand(codec: PhoneCodec, sample: i16) -> u8 {
 }
 
 /// One byte of G.711 as a sample.
-pub fn expand(codec: PhoneCodec, byte: u8) -> i16 {
-    match codec {
-        PhoneCodec::Pcmu => {
+pub fn expand(law: Law, byte: u8) -> i16 {
+    match law {
+        Law::Ulaw => {
             let code = !byte;
             let (exponent, mantissa) = (i32::from(code >> 4 & 7), i32::from(code & 0x0f));
             let magnitude = (((mantissa << 3) + 0x84) << exponent) - 0x84;
@@ -234,7 +234,7 @@ pub fn expand(codec: PhoneCodec, byte: u8) -> i16 {
                 magnitude
             }) as i16
         }
-        PhoneCodec::Pcma => {
+        Law::Alaw => {
             let code = byte ^ 0x55;
             let (exponent, mantissa) = (i32::from(code >> 4 & 7), i32::from(code & 0x0f));
             let magnitude = match exponent {
@@ -256,26 +256,22 @@ mod tests {
 
     #[test]
     fn g711_keeps_a_sample_within_its_step_and_every_code_comes_back() {
-        for codec in [PhoneCodec::Pcmu, PhoneCodec::Pcma] {
+        for law in [Law::Ulaw, Law::Alaw] {
             for sample in (-32_000..32_000).step_by(77) {
-                let back = i32::from(expand(codec, compand(codec, sample as i16)));
+                let back = i32::from(expand(law, compand(law, sample as i16)));
                 assert!(
                     (back - sample).abs() <= sample.abs() / 16 + 16,
-                    "{codec:?} {sample} {back}"
+                    "{law:?} {sample} {back}"
                 );
             }
             for byte in 0..=255u8 {
-                let sample = expand(codec, byte);
-                assert_eq!(
-                    expand(codec, compand(codec, sample)),
-                    sample,
-                    "{codec:?} {byte}"
-                );
+                let sample = expand(law, byte);
+                assert_eq!(expand(law, compand(law, sample)), sample, "{law:?} {byte}");
             }
         }
         // ITU-T G.711 tables: silence is 0xff in µ-law and 0xd5 in A-law.
-        assert_eq!(compand(PhoneCodec::Pcmu, 0), 0xff);
-        assert_eq!(compand(PhoneCodec::Pcma, 0), 0xd5);
+        assert_eq!(compand(Law::Ulaw, 0), 0xff);
+        assert_eq!(compand(Law::Alaw, 0), 0xd5);
     }
 
     #[test]
@@ -296,8 +292,8 @@ mod tests {
         voice.fill(&mut samples);
         other.fill(&mut mixed);
         for (m, s) in mixed.iter_mut().zip(&samples) {
-            let code = compand(PhoneCodec::Pcma, *m / 2 + *s / 2);
-            *m = expand(PhoneCodec::Pcma, code);
+            let code = compand(Law::Alaw, *m / 2 + *s / 2);
+            *m = expand(Law::Alaw, code);
         }
         let found = find_chirps(&mixed);
         let period = EAR_RATE_HZ as usize * CHIRP_PERIOD_MS as usize / 1_000;

@@ -7,11 +7,12 @@ use super::dtmf::{EventPayload, Key};
 use super::egress::EgressStream;
 use crate::limits::DTMF_KEYS_WAITING_MAX;
 
-/// Shortest press that every receiver notices, and the longest we send.
-const PRESS: (Duration, Duration) = (Duration::from_millis(60), Duration::from_secs(5));
+/// Shortest press that every receiver notices, and the longest whose duration fits one event at
+/// 48 kHz.
+const PRESS: (Duration, Duration) = (Duration::from_millis(60), Duration::from_secs(1));
 
-/// Ticks of voice between two keys.
-const PAUSE_TICKS: u32 = 3;
+/// Voice between two keys.
+const PAUSE: Duration = Duration::from_millis(60);
 
 /// The end is sent this often, since it may be lost (RFC 4733 §2.5.1.4).
 const ENDS: u32 = 3;
@@ -24,11 +25,13 @@ const VOLUME: u8 = 10;
 #[error("too many keys waiting")]
 pub struct KeysWaiting;
 
-/// Sends keys on one egress stream, one packet a tick, in place of voice.
+/// Sends keys on one egress stream, packet by packet, in place of voice.
 #[derive(Debug)]
 pub struct DtmfSender {
     payload_type: u8,
-    units_per_tick: u32,
+    /// Length of a packet, in timestamp units and in time.
+    units_per_packet: u32,
+    packet: Duration,
     waiting: VecDeque<(u8, u32)>,
     current: Option<Press>,
     pause_left: u32,
@@ -45,18 +48,20 @@ struct Press {
 }
 
 impl DtmfSender {
-    /// `payload_type` as the phone's SDP names it; `units_per_tick` of the stream's clock.
-    pub fn new(payload_type: u8, units_per_tick: u32) -> Self {
+    /// `payload_type` as the phone's SDP names it; `packet` is the length of the stream's packets,
+    /// and `units_per_packet` the same in units of its clock.
+    pub fn new(payload_type: u8, units_per_packet: u32, packet: Duration) -> Self {
         Self {
             payload_type,
-            units_per_tick,
+            units_per_packet,
+            packet,
             waiting: VecDeque::with_capacity(DTMF_KEYS_WAITING_MAX),
             current: None,
             pause_left: 0,
         }
     }
 
-    /// Queues a key; its length is held within 60 ms to 5 s.
+    /// Queues a key; its length is held within 60 ms to 1 s.
     ///
     /// # Errors
     /// Too many are waiting: the caller may try again later.
@@ -67,8 +72,8 @@ impl DtmfSender {
         if self.waiting.len() >= DTMF_KEYS_WAITING_MAX {
             return Err(KeysWaiting);
         }
-        let length = length.clamp(PRESS.0, PRESS.1).as_millis() as u32;
-        let wanted = length.div_ceil(20) * self.units_per_tick;
+        let packets = packets(length.clamp(PRESS.0, PRESS.1), self.packet);
+        let wanted = packets * self.units_per_packet;
         self.waiting.push_back((event, wanted));
         Ok(())
     }
@@ -78,8 +83,8 @@ impl DtmfSender {
         self.current.is_none() && self.waiting.is_empty()
     }
 
-    /// Writes this tick's event packet into `buffer` and lets the tick pass on `stream`. `None`:
-    /// there is none, and voice is to be sent as usual.
+    /// Writes an event packet into `buffer` and lets its time pass on `stream`. `None`: there is
+    /// none, and voice is to be sent as usual.
     pub fn write(&mut self, stream: &mut EgressStream, buffer: &mut [u8]) -> Option<usize> {
         if self.current.is_none() {
             if self.pause_left > 0 {
@@ -97,7 +102,7 @@ impl DtmfSender {
         }
         let press = self.current.as_mut()?;
         let begins = press.sent == 0;
-        press.sent = (press.sent + self.units_per_tick).min(press.wanted);
+        press.sent = (press.sent + self.units_per_packet).min(press.wanted);
         let end = press.sent == press.wanted;
         press.ends_sent += u32::from(end);
         let payload = EventPayload {
@@ -109,13 +114,19 @@ impl DtmfSender {
         let (timestamp, over) = (press.timestamp, press.ends_sent == ENDS);
         if over {
             self.current = None;
-            self.pause_left = PAUSE_TICKS;
+            self.pause_left = packets(PAUSE, self.packet);
         }
         let bytes = payload.to_bytes();
         let written = stream.write_event(self.payload_type, timestamp, begins, &bytes, buffer);
-        stream.skip_ticks(1);
+        stream.skip_packet();
         written
     }
+}
+
+/// Whole packets that last at least so long.
+fn packets(length: Duration, packet: Duration) -> u32 {
+    let packet = packet.as_millis().max(1);
+    length.as_millis().div_ceil(packet) as u32
 }
 
 #[cfg(test)]
@@ -129,7 +140,7 @@ mod tests {
     /// Sends `keys`; the receiver hears all packets but those that `lost` names.
     fn heard(keys: &str, lost: impl Fn(usize) -> bool) -> String {
         let mut stream = EgressStream::new(4, 65_530, u32::MAX - 500, 0, 160);
-        let mut sender = DtmfSender::new(101, 160);
+        let mut sender = DtmfSender::new(101, 160, Duration::from_millis(20));
         for key in keys.chars() {
             let length = Duration::from_millis(100);
             sender.press(Key::Digit(key), length).unwrap();
@@ -181,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_keys_is_refused_at_the_bound() {
-        let mut sender = DtmfSender::new(101, 160);
+        let mut sender = DtmfSender::new(101, 160, Duration::from_millis(20));
         let mut press = || sender.press(Key::Digit('1'), Duration::ZERO);
         assert_eq!(
             (0..DTMF_KEYS_WAITING_MAX)

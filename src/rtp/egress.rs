@@ -7,8 +7,8 @@ use super::packet::Packet;
 pub struct EgressStream {
     ssrc: u32,
     payload_type: u8,
-    /// Timestamp units that pass per tick.
-    units_per_tick: u32,
+    /// Timestamp units that pass per packet.
+    units_per_packet: u32,
     sequence: u16,
     timestamp: u32,
     packets_sent: u32,
@@ -25,12 +25,12 @@ impl EgressStream {
         sequence: u16,
         timestamp: u32,
         payload_type: u8,
-        units_per_tick: u32,
+        units_per_packet: u32,
     ) -> Self {
         Self {
             ssrc,
             payload_type,
-            units_per_tick,
+            units_per_packet,
             sequence,
             timestamp,
             packets_sent: 0,
@@ -39,10 +39,10 @@ impl EgressStream {
         }
     }
 
-    /// Writes the packet of this tick into `buffer` and moves one tick on. Returns its length in
-    /// octets, or `None` when the buffer is too small (the tick still passes).
+    /// Writes the next packet into `buffer`; its time passes. Returns its length in octets, or
+    /// `None` when the buffer is too small (time still passes).
     ///
-    /// The marker is set only on the first packet after [`EgressStream::skip_ticks`], and on the
+    /// The marker is set only on the first packet after [`EgressStream::skip_units`], and on the
     /// very first: some gateways restart their jitter buffer at each marker.
     pub fn write(&mut self, payload: &[u8], buffer: &mut [u8]) -> Option<usize> {
         let packet = Packet {
@@ -53,7 +53,7 @@ impl EgressStream {
             payload_type: self.payload_type,
             payload,
         };
-        self.timestamp = self.timestamp.wrapping_add(self.units_per_tick);
+        self.timestamp = self.timestamp.wrapping_add(self.units_per_packet);
         let length = packet.write(buffer)?;
         self.sequence = self.sequence.wrapping_add(1);
         self.silent_before = false;
@@ -87,17 +87,23 @@ impl EgressStream {
         Some(length)
     }
 
-    /// Lets `ticks` pass without a packet: silence not sent, or ticks skipped after a stall. The
-    /// next packet then carries the marker.
-    pub fn skip_ticks(&mut self, ticks: u32) {
-        let units = self.units_per_tick.wrapping_mul(ticks);
-        self.timestamp = self.timestamp.wrapping_add(units);
-        self.silent_before |= ticks > 0;
+    /// Lets the time of one packet pass without voice.
+    pub fn skip_packet(&mut self) {
+        self.skip_units(self.units_per_packet);
     }
 
-    /// Changes the payload type after a re-INVITE; sequence and timeline go on.
-    pub fn set_payload_type(&mut self, payload_type: u8) {
+    /// Lets time pass without a packet, in timestamp units: silence not sent, or ticks skipped
+    /// after a stall. The next packet then carries the marker.
+    pub fn skip_units(&mut self, units: u32) {
+        self.timestamp = self.timestamp.wrapping_add(units);
+        self.silent_before |= units > 0;
+    }
+
+    /// Changes the payload type and the length of packets after a re-INVITE; sequence and timeline
+    /// go on.
+    pub fn set_format(&mut self, payload_type: u8, units_per_packet: u32) {
         self.payload_type = payload_type;
+        self.units_per_packet = units_per_packet;
     }
 
     /// Our SSRC.
@@ -132,7 +138,7 @@ mod tests {
         let mut seen = Vec::new();
         for tick in 0..5 {
             if tick == 2 {
-                stream.skip_ticks(3);
+                stream.skip_units(3 * 160);
             }
             let length = stream.write(&[0xFF; 160], &mut buffer).unwrap();
             let packet = Packet::parse(&buffer[..length]).unwrap();

@@ -9,17 +9,27 @@ use std::time::Duration;
 use super::crypto::{CryptoLine, LocalSecurity, SrtpPolicy};
 use super::description::{Codec, Description, DescriptionError, Direction, Media, RtpProfile};
 use super::write::{AudioLine, Writer};
-use crate::meeting::leg::{LegMedia, PhoneCodec};
+use crate::meeting::leg::{LegMedia, OpusFormat, PhoneCodec};
 use crate::rtp::srtp::SrtpSuite;
 
-/// Packets we send hold one tick.
+/// Length of the packets we send where the phone has no wish.
 const PTIME: Duration = Duration::from_millis(20);
 
-/// Half a tick, for peers that take no longer packets.
-const PTIME_SHORT: Duration = Duration::from_millis(10);
+/// Lengths of packets that we send, in ms.
+const PTIMES_MS: [u64; 5] = [10, 20, 30, 40, 60];
 
-/// Dynamic payload type of telephone-event in our own offers, where most of the world has it.
-const OFFERED_EVENT_PAYLOAD_TYPE: u8 = 101;
+/// Those of Opus: whole ticks (a packet of 30 ms would need frames of 10).
+const OPUS_PTIMES_MS: [u64; 3] = [20, 40, 60];
+
+/// Dynamic payload types in our own offers, where most of the world has them: telephone-event with
+/// a clock of 8 and of 48 kHz, and Opus.
+const OFFERED_EVENT_8K: (u8, u32) = (101, 8_000);
+const OFFERED_EVENT_48K: (u8, u32) = (110, 48_000);
+const OFFERED_OPUS_PAYLOAD_TYPE: u8 = 111;
+
+/// Bounds of what is believed of `maxaveragebitrate`, in bit/s (RFC 7587 §6.1).
+const OPUS_BITRATE_MIN: u32 = 6_000;
+const OPUS_BITRATE_MAX: u32 = 510_000;
 
 /// What our side of a leg can do, and where its sockets are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,10 +143,14 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, NegotiateE
     let (chosen, codec, crypto) = choose(&offer, local)?;
     let media = &offer.media[chosen];
     let event = find_event(media, local, codec.kind);
+    let events: Vec<_> = event
+        .map(|event| (event.payload_type, event.clock_rate_hz))
+        .into_iter()
+        .collect();
     let rtcp_mux = media.rtcp_mux && local.rtcp_mux;
     let (theirs, hold) = effective_direction(media);
     let ours = theirs.reversed();
-    let ptime = packet_time(media);
+    let ptime = packet_time(media, codec.kind);
 
     let mut writer = Writer::new(local);
     for (index, offered) in offer.media.iter().enumerate() {
@@ -149,7 +163,7 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, NegotiateE
             &AudioLine {
                 proto: &offered.proto,
                 codecs: &[(codec.payload_type, codec.kind)],
-                event: event.map(|payload_type| (payload_type, codec.kind.clock_rate_hz())),
+                events: &events,
                 ptime_ms: Some(ptime.as_millis()),
                 direction: ours,
                 rtcp_mux,
@@ -161,9 +175,13 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, NegotiateE
     Ok(Negotiated {
         media: LegMedia {
             codec: codec.kind,
+            opus: codec.opus,
             receive_payload_type: codec.payload_type,
             send_payload_type: codec.payload_type,
-            dtmf_payload_type: event,
+            dtmf_payload_type: event.map(|event| event.payload_type),
+            dtmf_send_payload_type: event
+                .filter(|event| event.has_clock_of(codec.kind))
+                .map(|event| event.payload_type),
             ptime,
             remote_rtp: media.rtp_address().ok_or(NegotiateError::UnusableAddress)?,
             remote_rtcp: remote_rtcp(media, rtcp_mux)?,
@@ -185,7 +203,17 @@ pub fn offer(local: &LocalMedia) -> String {
         .iter()
         .map(|codec| (offered_payload_type(*codec), *codec))
         .collect();
-    let clock = local.codecs.first().map(|codec| codec.clock_rate_hz());
+    // One for each clock: which one counts is known with the codec (RFC 4733 §2.1).
+    let has_clock = |clock| {
+        local
+            .codecs
+            .iter()
+            .any(|codec| codec.clock_rate_hz() == clock)
+    };
+    let events = [OFFERED_EVENT_8K, OFFERED_EVENT_48K].into_iter();
+    let events: Vec<_> = events
+        .filter(|(_, clock)| local.dtmf && has_clock(*clock))
+        .collect();
     let secure = local.security.policy == SrtpPolicy::Required;
     let mut writer = Writer::new(local);
     writer.audio(
@@ -193,9 +221,7 @@ pub fn offer(local: &LocalMedia) -> String {
         &AudioLine {
             proto: if secure { "RTP/SAVP" } else { "RTP/AVP" },
             codecs: &codecs,
-            event: clock
-                .filter(|_| local.dtmf)
-                .map(|clock| (OFFERED_EVENT_PAYLOAD_TYPE, clock)),
+            events: &events,
             ptime_ms: Some(PTIME.as_millis()),
             direction: Direction::SendReceive,
             rtcp_mux: local.rtcp_mux,
@@ -241,20 +267,26 @@ pub fn accept_answer(
     let mut agreed = media.codecs.iter().filter_map(|codec| {
         let kind = phone_codec(codec)?;
         let number = find_codec(offered, kind)?.payload_type;
-        Some((kind, codec.payload_type, number))
+        Some((kind, codec, number))
     });
-    let (codec, send_payload_type, receive_payload_type) =
+    let (codec, theirs, receive_payload_type) =
         agreed.next().ok_or(NegotiateError::NoCommonCodec)?;
-    let event = find_event(media, local, codec).and(find_event(offered, local, codec));
+    let event_out = find_event(media, local, codec);
+    let event_in = event_out.and(find_event(offered, local, codec));
     let rtcp_mux = media.rtcp_mux && offered.rtcp_mux;
     let (direction, hold) = effective_direction(media);
     Ok(Negotiated {
         media: LegMedia {
             codec,
+            opus: opus_format(theirs),
             receive_payload_type,
-            send_payload_type,
-            dtmf_payload_type: event,
-            ptime: packet_time(media),
+            send_payload_type: theirs.payload_type,
+            dtmf_payload_type: event_in.map(|event| event.payload_type),
+            dtmf_send_payload_type: event_in
+                .and(event_out)
+                .filter(|event| event.has_clock_of(codec))
+                .map(|event| event.payload_type),
+            ptime: packet_time(media, codec),
             remote_rtp: media.rtp_address().ok_or(NegotiateError::UnusableAddress)?,
             remote_rtcp: remote_rtcp(media, rtcp_mux)?,
             rtcp_mux,
@@ -278,6 +310,7 @@ pub fn offered_rtp_address(offer: &[u8]) -> Option<SocketAddr> {
 /// A voice codec of an offer that we speak.
 struct Chosen {
     kind: PhoneCodec,
+    opus: OpusFormat,
     payload_type: u8,
 }
 
@@ -306,10 +339,11 @@ fn choose(
             continue;
         }
         let favourite = local.codecs.iter().find_map(|kind| {
-            let payload_type = find_codec(media, *kind)?.payload_type;
+            let codec = find_codec(media, *kind)?;
             Some(Chosen {
                 kind: *kind,
-                payload_type,
+                opus: opus_format(codec),
+                payload_type: codec.payload_type,
             })
         });
         if let Some(chosen) = favourite {
@@ -320,29 +354,72 @@ fn choose(
 }
 
 fn find_codec(media: &Media, kind: PhoneCodec) -> Option<&Codec> {
+    // A phone that takes no 20 ms at once takes none of the Opus packets we make.
+    let too_long = |longest| kind == PhoneCodec::Opus && longest < PTIME;
+    if media.maxptime.is_some_and(too_long) {
+        return None;
+    }
     let mut codecs = media.codecs.iter();
     codecs.find(|codec| phone_codec(codec) == Some(kind))
 }
 
 fn phone_codec(codec: &Codec) -> Option<PhoneCodec> {
-    [PhoneCodec::Pcmu, PhoneCodec::Pcma]
-        .into_iter()
-        .find(|kind| {
-            codec.name.eq_ignore_ascii_case(kind.encoding_name())
-                && codec.clock_rate_hz == kind.clock_rate_hz()
-                && codec.channels == 1
-        })
+    PhoneCodec::ALL.into_iter().find(|kind| {
+        // Some write Opus without its `/2`.
+        let channels = codec.channels == kind.channels() || *kind == PhoneCodec::Opus;
+        codec.name.eq_ignore_ascii_case(kind.encoding_name())
+            && codec.clock_rate_hz == kind.clock_rate_hz()
+            && channels
+    })
 }
 
-/// Payload type of the telephone-event with the codec's clock: a phone's events share the voice's
-/// timeline (RFC 4733 §2.1), and some offer one per clock.
-fn find_event(media: &Media, local: &LocalMedia, codec: PhoneCodec) -> Option<u8> {
-    let mut events = media.codecs.iter().filter(|event| {
-        event.name.eq_ignore_ascii_case("telephone-event")
-            && event.clock_rate_hz == codec.clock_rate_hz()
+/// What a codec's `a=fmtp` says, if it is Opus. Whether it wants two channels does not matter: what
+/// we send has one, which every decoder takes (RFC 7587 §3.4).
+fn opus_format(codec: &Codec) -> OpusFormat {
+    let parameter = |wanted: &str| {
+        let pairs = codec.parameters.as_deref().unwrap_or("").split(';');
+        pairs
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))
+            .and_then(|(_, value)| value.trim().parse::<u32>().ok())
+    };
+    let default = OpusFormat::default();
+    OpusFormat {
+        play_rate_hz: parameter("maxplaybackrate").unwrap_or(default.play_rate_hz),
+        bitrate_max: parameter("maxaveragebitrate")
+            .map(|bitrate| bitrate.clamp(OPUS_BITRATE_MIN, OPUS_BITRATE_MAX)),
+        fec: parameter("useinbandfec") == Some(1),
+    }
+}
+
+/// A telephone-event of a phone.
+#[derive(Debug, Clone, Copy)]
+struct Event {
+    payload_type: u8,
+    clock_rate_hz: u32,
+}
+
+impl Event {
+    /// Whether its durations are units of the codec's timeline (RFC 4733 §2.1).
+    fn has_clock_of(self, codec: PhoneCodec) -> bool {
+        self.clock_rate_hz == codec.clock_rate_hz()
+    }
+}
+
+/// The telephone-event with the codec's clock: a phone's events share the voice's timeline (RFC
+/// 4733 §2.1), and some offer one per clock. Bria offers only that of 8 kHz beside Opus, and sends
+/// it: its keys are worth more than its clock, by which no key is told from another.
+fn find_event(media: &Media, local: &LocalMedia, codec: PhoneCodec) -> Option<Event> {
+    let events = media
+        .codecs
+        .iter()
+        .filter(|event| local.dtmf && event.name.eq_ignore_ascii_case("telephone-event"));
+    let mut events = events.map(|event| Event {
+        payload_type: event.payload_type,
+        clock_rate_hz: event.clock_rate_hz,
     });
-    let event = events.next().filter(|_| local.dtmf)?;
-    Some(event.payload_type)
+    let exact = events.clone().find(|event| event.has_clock_of(codec));
+    exact.or_else(|| events.find(|event| event.clock_rate_hz == OFFERED_EVENT_8K.1))
 }
 
 /// Their direction as it works out, and whether it is a hold. `c=0.0.0.0` means that they take
@@ -353,13 +430,18 @@ fn effective_direction(media: &Media) -> (Direction, bool) {
     (direction, !receives)
 }
 
-/// One tick, unless they cannot take that much at once. `a=ptime` is a wish (RFC 8866 §6.4): any
-/// phone plays packets of 20 ms.
-fn packet_time(media: &Media) -> Duration {
-    match media.maxptime {
-        Some(longest) if longest < PTIME => PTIME_SHORT,
-        _ => PTIME,
-    }
+/// Length of the packets we send: as the phone wishes (`a=ptime`), as long as it can take them
+/// (`a=maxptime`, RFC 8866 §6.4), the longest of ours that is no longer.
+fn packet_time(media: &Media, codec: PhoneCodec) -> Duration {
+    let lengths: &[u64] = match codec {
+        PhoneCodec::Opus => &OPUS_PTIMES_MS,
+        PhoneCodec::Pcmu | PhoneCodec::Pcma | PhoneCodec::G722 => &PTIMES_MS,
+    };
+    let wanted = media.ptime.unwrap_or(PTIME);
+    let wanted = media.maxptime.map_or(wanted, |longest| longest.min(wanted));
+    let fits = |length: &&u64| Duration::from_millis(**length) <= wanted;
+    let length = lengths.iter().rev().find(fits).unwrap_or(&lengths[0]);
+    Duration::from_millis(*length)
 }
 
 fn remote_rtcp(media: &Media, rtcp_mux: bool) -> Result<SocketAddr, NegotiateError> {
@@ -374,5 +456,7 @@ fn offered_payload_type(codec: PhoneCodec) -> u8 {
     match codec {
         PhoneCodec::Pcmu => 0,
         PhoneCodec::Pcma => 8,
+        PhoneCodec::G722 => 9,
+        PhoneCodec::Opus => OFFERED_OPUS_PAYLOAD_TYPE,
     }
 }

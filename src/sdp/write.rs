@@ -9,6 +9,9 @@ use super::negotiate::LocalMedia;
 use crate::meeting::leg::PhoneCodec;
 use crate::rtp::srtp::SrtpSuite;
 
+/// How we want to be sent Opus (RFC 7587 §6.1): with copies of the last frame, for when it is lost.
+const OPUS_PARAMETERS: &str = "minptime=10;useinbandfec=1";
+
 /// Writes line by line with CRLF. Nothing of a peer's is copied except the pieces of an m-line it
 /// will get back, and those came from one line each.
 pub(super) struct Writer {
@@ -39,19 +42,26 @@ impl Writer {
         for (payload_type, _) in audio.codecs {
             let _ = write!(formats, " {payload_type}");
         }
-        if let Some((payload_type, _)) = audio.event {
+        for (payload_type, _) in audio.events {
             let _ = write!(formats, " {payload_type}");
         }
         let proto = audio.proto;
         self.line(&format!("m=audio {} {proto}{formats}", local.rtp_port));
         for (payload_type, codec) in audio.codecs {
+            let channels = match codec.channels() {
+                1 => String::new(),
+                channels => format!("/{channels}"),
+            };
             self.line(&format!(
-                "a=rtpmap:{payload_type} {}/{}",
+                "a=rtpmap:{payload_type} {}/{}{channels}",
                 codec.encoding_name(),
                 codec.clock_rate_hz()
             ));
+            if *codec == PhoneCodec::Opus {
+                self.line(&format!("a=fmtp:{payload_type} {OPUS_PARAMETERS}"));
+            }
         }
-        if let Some((payload_type, clock_rate_hz)) = audio.event {
+        for (payload_type, clock_rate_hz) in audio.events {
             self.line(&format!(
                 "a=rtpmap:{payload_type} telephone-event/{clock_rate_hz}"
             ));
@@ -97,8 +107,8 @@ impl Writer {
 pub(super) struct AudioLine<'a> {
     pub(super) proto: &'a str,
     pub(super) codecs: &'a [(u8, PhoneCodec)],
-    /// Payload type and clock of telephone-event.
-    pub(super) event: Option<(u8, u32)>,
+    /// Payload types and clocks of telephone-event.
+    pub(super) events: &'a [(u8, u32)],
     pub(super) ptime_ms: Option<u128>,
     pub(super) direction: Direction,
     pub(super) rtcp_mux: bool,

@@ -18,6 +18,7 @@ mod join_page;
 mod mid_call;
 mod moderation;
 mod phone_calls;
+mod phone_codecs;
 mod probe;
 mod rest_api;
 mod sdk_types;

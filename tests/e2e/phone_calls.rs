@@ -61,7 +61,7 @@ fn a_second_phone_hears_the_first_and_the_browser() {
         transport: Transport::Tcp,
         codec: "PCMA",
         name: "Front Desk",
-        srtp: false,
+        ..Options::default()
     };
     let mut second = Baresip::start_with(&server, SECOND_PHONE_HZ, &options);
     second.call();

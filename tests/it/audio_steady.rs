@@ -58,6 +58,7 @@ struct Bridge {
     reception: Reception,
     rtcp: RtcpSession,
     noise: ComfortNoise,
+    bus: Bus,
     limiters: [Limiter; 2],
     sequence: u16,
 }
@@ -87,6 +88,7 @@ impl Bridge {
             reception: Reception::new(8_000),
             rtcp: RtcpSession::new(9, "anonymous"),
             noise: ComfortNoise::new(4),
+            bus: Bus::new(160),
             limiters: [Limiter::new(), Limiter::new()],
             sequence: 0,
         }
@@ -107,7 +109,8 @@ impl Bridge {
         let (mut from_phone, mut from_browser) = ([0i16; 160], [0i16; 160]);
         self.phone.play(now, &mut from_phone);
         self.browser.play(now, &mut from_browser);
-        let mut bus = Bus::new();
+        let bus = &mut self.bus;
+        bus.clear();
         bus.add(&from_phone);
         bus.add(&from_browser);
         let mut heard = [0i16; 160];

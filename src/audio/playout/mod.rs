@@ -34,6 +34,7 @@ use self::timeline::Timeline;
 use self::voice::Voice;
 use super::frame;
 use super::g711::Law;
+use super::g722;
 use super::noise::ComfortNoise;
 use super::opus::{self, OpusError, PACKET_MS_MAX};
 use super::resample::DriftResampler;
@@ -45,6 +46,8 @@ use crate::rtp::packet::Packet;
 pub enum PlayoutCodec {
     /// G.711; `sample_rate_hz` must be 8,000.
     G711(Law),
+    /// G.722; `sample_rate_hz` must be 16,000.
+    G722,
     /// Opus, decoded to mono at `sample_rate_hz`.
     Opus,
 }
@@ -54,6 +57,7 @@ impl PlayoutCodec {
     pub fn clock_rate_hz(self) -> u32 {
         match self {
             Self::G711(_) => 8_000,
+            Self::G722 => g722::CLOCK_RATE_HZ,
             Self::Opus => opus::CLOCK_RATE_HZ,
         }
     }

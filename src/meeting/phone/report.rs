@@ -63,7 +63,7 @@ impl PhoneLeg {
         let clock_rate = self.media.codec.clock_rate_hz() as f32;
         let (mos, mos_min) = self.quality.sent_mos();
         DirectionReport {
-            packets: u64::from(self.egress.packets_sent()),
+            packets: u64::from(self.ear.stream().packets_sent()),
             loss,
             jitter_ms: loss.map(|_| jitter_ms / clock_rate),
             mos,

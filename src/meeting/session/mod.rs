@@ -120,7 +120,7 @@ impl Session {
         seed: [u8; 32],
     ) -> Self {
         let mut rng = StdRng::from_seed(seed);
-        let bridge = AudioBridge::new(rng.random());
+        let bridge = AudioBridge::new(settings.opus, rng.random());
         Self {
             name,
             settings,

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::publish::TrackPacket;
 use super::{Session, SessionChange, SessionOutput};
 use crate::meeting::leg::{LegEvent, LegMedia};
-use crate::meeting::signal::ServerMessage;
-use crate::meeting::track::SeatId;
+use crate::meeting::phone::PassedPacket;
+use crate::meeting::signal::{ServerMessage, Source};
+use crate::meeting::track::{SeatId, Track};
 use crate::rtp::discard::Discard;
 use crate::rtp::rtcp::ntp_from_unix;
 
@@ -26,11 +28,39 @@ impl Session {
         let Some(leg) = self.seats.get_mut(&seat).and_then(super::Seat::phone) else {
             return Ok(());
         };
-        let event = leg.handle_rtp(arrival, ntp_from_unix(wallclock), from, datagram)?;
-        if let Some(event) = event {
+        let taken = leg.handle_rtp(arrival, ntp_from_unix(wallclock), from, datagram);
+        if let Some(passed) = leg.take_passed() {
+            self.pass_on(arrival, seat, &passed);
+        }
+        if let Some(event) = taken? {
             self.leg_event(seat, event);
         }
         Ok(())
+    }
+
+    /// Gives browsers a packet of a phone that speaks Opus as it is: neither decoded nor encoded.
+    fn pass_on(&mut self, now: Instant, seat: SeatId, passed: &PassedPacket) {
+        let published = self.seats.get(&seat).map(|entry| &entry.published);
+        let Some(id) = published
+            .and_then(|all| all.get(&Source::Microphone))
+            .copied()
+        else {
+            return;
+        };
+        if self.tracks.get(&id).is_none_or(Track::is_muted) {
+            return;
+        }
+        let packet = TrackPacket {
+            ssrc: passed.ssrc,
+            sequence: passed.voice.sequence,
+            timestamp: passed.voice.timestamp,
+            marker: passed.voice.marker,
+            payload: &passed.voice.payload,
+        };
+        match passed.is_voice {
+            true => self.fan_out(now, id, &packet),
+            false => self.skip_packet(now, id, &packet),
+        }
     }
 
     /// Takes a datagram of a phone's RTCP socket.

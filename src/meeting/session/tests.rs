@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::audio::g711::Law;
 use crate::audio::opus::{Decoder, Encoded, Encoder};
 use crate::audio::tone::{ToneGenerator, power_at};
-use crate::meeting::leg::PhoneCodec;
+use crate::meeting::leg::{OpusFormat, PhoneCodec};
 use crate::meeting::participant::ParticipantKind;
 use crate::meeting::peer::Certificate;
 use crate::meeting::peer::double::Browser as BrowserDouble;
@@ -18,10 +17,14 @@ use crate::meeting::signal::ClientMessage;
 use crate::rtp::packet::Packet;
 
 mod chat;
+mod codecs;
+mod coder;
 mod host;
 mod loss;
 mod sound;
 mod waiting;
+
+use self::coder::Coder;
 
 const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 const STEP: Duration = Duration::from_millis(5);
@@ -37,10 +40,20 @@ struct BrowserSide {
 struct PhoneSide {
     id: ParticipantId,
     address: SocketAddr,
-    law: Law,
+    coder: Coder,
     voice: Option<ToneGenerator>,
+    /// Sends nothing at all.
+    mute: bool,
+    ticks_per_packet: u32,
+    unsent: Vec<u8>,
     sequence: u16,
+    timestamp: u32,
+    /// Payloads it sent, and was sent.
+    said: Vec<Vec<u8>>,
+    sent: Vec<Vec<u8>>,
+    /// At 8 kHz, and at its own rate.
     heard: Vec<i16>,
+    heard_whole: Vec<i16>,
     packets: usize,
     events: Vec<LegEvent>,
     report: Option<crate::meeting::leg::LegReport>,
@@ -168,16 +181,24 @@ impl World {
     ) -> SeatId {
         let address = SocketAddr::from(([203, 0, 113, 1], 30_000 + seat.0 as u16 * 2));
         let id = joining.id;
+        let coder = Coder::new(codec);
         self.session
             .join_phone(self.now, seat, joining, leg_media(codec, address))
             .unwrap();
         let side = PhoneSide {
             id,
             address,
-            law: crate::meeting::phone::law_of(codec),
-            voice: tone_hz.map(|hz| ToneGenerator::new(8_000, hz, 0.25)),
+            voice: tone_hz.map(|hz| ToneGenerator::new(coder.rate_hz(), hz, 0.25)),
+            coder,
+            mute: false,
+            ticks_per_packet: 1,
+            unsent: Vec::new(),
             sequence: 65_000,
+            timestamp: u32::MAX - 20_000,
+            said: Vec::new(),
+            sent: Vec::new(),
             heard: Vec::new(),
+            heard_whole: Vec::new(),
             packets: 0,
             events: Vec::new(),
             report: None,
@@ -185,6 +206,24 @@ impl World {
         self.phones.insert(seat, side);
         self.deliver();
         seat
+    }
+
+    /// A phone whose microphone is off: it sends nothing.
+    fn silent_phone(&mut self, codec: PhoneCodec) -> SeatId {
+        let seat = self.phone(codec, None);
+        self.phones.get_mut(&seat).unwrap().mute = true;
+        seat
+    }
+
+    fn rate_of(&self, phone: SeatId) -> u32 {
+        self.phones[&phone].coder.rate_hz()
+    }
+
+    /// The phone speaks another codec from now on, its tone going on.
+    fn change_codec(&mut self, phone: SeatId, codec: PhoneCodec) {
+        let side = self.phones.get_mut(&phone).unwrap();
+        side.coder = Coder::new(codec);
+        side.voice = Some(ToneGenerator::new(side.coder.rate_hz(), 1_100.0, 0.25));
     }
 
     fn run(&mut self, time: Duration) {
@@ -251,30 +290,43 @@ impl World {
 
     fn phones_speak(&mut self) {
         for (seat, side) in &mut self.phones {
-            let mut frame = [0; 160];
+            let rate = side.coder.rate_hz();
+            let mut frame = vec![0; rate as usize / 50];
             if let Some(tone) = &mut side.voice {
                 tone.generate(&mut frame);
             }
             for (at, sample) in frame.iter_mut().enumerate().filter(|_| self.syllables) {
-                let seconds = self.steps as f64 * 0.005 + at as f64 / 8e3;
+                let seconds = self.steps as f64 * 0.005 + at as f64 / f64::from(rate);
                 let gain = (std::f64::consts::TAU * 4.0 * seconds).sin().max(0.0);
                 *sample = (f64::from(*sample) * gain) as i16;
             }
-            let mut codes = [0; 160];
-            side.law.encode(&frame, &mut codes);
+            if side.mute {
+                side.timestamp = side.timestamp.wrapping_add(side.coder.units());
+                continue;
+            }
+            let payload = side.coder.encode(&frame);
+            side.unsent.extend(payload);
+            if !(self.steps / 4).is_multiple_of(u64::from(side.ticks_per_packet)) {
+                continue;
+            }
+            let payload = std::mem::take(&mut side.unsent);
+            side.said.push(payload.clone());
             side.sequence = side.sequence.wrapping_add(1);
+            let timestamp = side.timestamp;
+            let units = side.coder.units() * side.ticks_per_packet;
+            side.timestamp = timestamp.wrapping_add(units);
             if self.chance.random_bool(self.phone_loss) {
                 continue;
             }
             let packet = Packet {
                 sequence: side.sequence,
-                timestamp: u32::from(side.sequence).wrapping_mul(160),
+                timestamp,
                 ssrc: seat.0 as u32,
                 marker: false,
-                payload_type: payload_type(side.law),
-                payload: &codes,
+                payload_type: side.coder.payload_type(),
+                payload: &payload,
             };
-            let mut bytes = [0; 200];
+            let mut bytes = [0; 1_500];
             let length = packet.write(&mut bytes).unwrap();
             let _ = self.session.handle_phone_rtp(
                 self.now,
@@ -304,10 +356,15 @@ impl World {
             if socket == LegSocket::Rtp {
                 assert_eq!(to, side.address);
                 let packet = Packet::parse(bytes).unwrap();
-                assert_eq!(packet.payload_type, payload_type(side.law));
-                let mut pcm = vec![0; packet.payload.len()];
-                side.law.decode(packet.payload, &mut pcm);
-                side.heard.extend(pcm);
+                if packet.payload_type == 101 {
+                    continue;
+                }
+                assert_eq!(packet.payload_type, side.coder.payload_type());
+                let pcm = side.coder.decode(packet.payload);
+                let step = side.coder.rate_hz() as usize / 8_000;
+                side.heard.extend(pcm.iter().step_by(step));
+                side.heard_whole.extend(pcm);
+                side.sent.push(packet.payload.to_vec());
                 side.packets += 1;
             }
         }
@@ -370,6 +427,8 @@ impl World {
         }
         for side in self.phones.values_mut() {
             side.heard.clear();
+            side.heard_whole.clear();
+            side.sent.clear();
             side.packets = 0;
         }
     }
@@ -424,20 +483,15 @@ impl World {
     }
 }
 
-fn payload_type(law: Law) -> u8 {
-    match law {
-        Law::Ulaw => 0,
-        Law::Alaw => 8,
-    }
-}
-
 fn leg_media(codec: PhoneCodec, address: SocketAddr) -> LegMedia {
-    let payload_type = payload_type(crate::meeting::phone::law_of(codec));
+    let payload_type = Coder::new(codec).payload_type();
     LegMedia {
         codec,
+        opus: OpusFormat::default(),
         receive_payload_type: payload_type,
         send_payload_type: payload_type,
         dtmf_payload_type: Some(101),
+        dtmf_send_payload_type: Some(101),
         ptime: Duration::from_millis(20),
         remote_rtp: address,
         remote_rtcp: SocketAddr::new(address.ip(), address.port() + 1),

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use super::publish::TrackPacket;
 use super::waiting::waiting_sound;
 use super::{LegSocket, Media, Session, rtcp_socket, take_transmits};
-use crate::audio::frame::FRAME_8K_SAMPLES;
-use crate::meeting::phone::{RTCP_BYTES_MAX, law_of};
+use crate::meeting::phone::{RTCP_BYTES_MAX, RTP_BYTES_MAX};
 use crate::meeting::signal::{ServerMessage, Source};
 use crate::meeting::track::SeatId;
 use crate::rtp::rtcp::ntp_from_unix;
@@ -19,9 +18,6 @@ const LISTENERS_EVERY_TICKS: u64 = 50;
 
 /// Those who wait too long are looked for once a second.
 const WAITERS_EVERY_TICKS: u64 = 50;
-
-/// An RTP packet to a phone: 60 ms of G.711 and the header.
-const PACKET_BYTES_MAX: usize = 512;
 
 impl Session {
     /// One step of 20 ms. `skipped` ticks before it fell out (a stall): time has passed for them
@@ -103,22 +99,20 @@ impl Session {
             Media::Browser(_) => None,
         });
         self.bridge.sum(now, legs);
-        let mut ears = self.bridge.ears();
-        let mut buffer = [0; PACKET_BYTES_MAX];
+        let tick = self.ticks;
+        let mut ears = self.bridge.ears(tick);
+        let mut buffer = [0; RTP_BYTES_MAX];
         for (seat, entry) in &mut self.seats {
             let Media::Phone(leg) = &mut entry.media else {
                 continue;
             };
-            let codes = if entry.waits {
-                let mut codes = [law_of(leg.codec()).silence(); FRAME_8K_SAMPLES];
-                if let Some(sound) = waiting_sound(self.ticks) {
-                    law_of(leg.codec()).encode(&sound, &mut codes);
-                }
-                codes
-            } else {
-                ears.hear(leg)
-            };
-            if let Some((to, length)) = leg.write_voice(&codes, &mut buffer) {
+            match entry.waits {
+                true => ears.hear_waiting(leg, |rate_hz, frame| {
+                    waiting_sound(tick, rate_hz, frame);
+                }),
+                false => ears.hear(leg),
+            }
+            while let Some((to, length)) = leg.write_packet(&mut buffer) {
                 let packet = &buffer[..length];
                 self.egress.push_phone(*seat, LegSocket::Rtp, to, packet);
             }
@@ -141,6 +135,9 @@ impl Session {
             let Some(leg) = self.seats.get_mut(&seat).and_then(super::Seat::phone) else {
                 continue;
             };
+            if leg.is_passed_through() {
+                continue;
+            }
             let ssrc = leg.track_ssrc();
             let Some(packet) = leg.encode_voice(listened) else {
                 continue;

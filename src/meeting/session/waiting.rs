@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::{Media, Seat, Session};
-use crate::audio::frame::{FRAME_8K_SAMPLES, Frame8k};
 use crate::audio::tone::ToneGenerator;
 use crate::id::ParticipantId;
 use crate::limits::{ADMITTED_REMEMBERED_MAX, WAITING_TIME_MAX};
@@ -42,14 +41,12 @@ impl Admitted {
     }
 }
 
-/// What a waiting phone hears in this tick: a beep, then a while nothing.
-pub(super) fn waiting_sound(ticks: u64) -> Option<Frame8k> {
-    if ticks % BEEP_EVERY_TICKS >= BEEP_TICKS {
-        return None;
+/// What a waiting phone hears in this tick: a beep, then a while nothing, which leaves `frame` as
+/// it is.
+pub(super) fn waiting_sound(ticks: u64, rate_hz: u32, frame: &mut [i16]) {
+    if ticks % BEEP_EVERY_TICKS < BEEP_TICKS {
+        ToneGenerator::new(rate_hz, BEEP_HZ, BEEP_AMPLITUDE).generate(frame);
     }
-    let mut frame = [0; FRAME_8K_SAMPLES];
-    ToneGenerator::new(8_000, BEEP_HZ, BEEP_AMPLITUDE).generate(&mut frame);
-    Some(frame)
 }
 
 impl Session {

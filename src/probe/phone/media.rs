@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::session::{RemoteMedia, payload_type};
+use crate::audio::g711::Law;
 use crate::meeting::leg::PhoneCodec;
 use crate::probe::ear::Ear;
 use crate::probe::sound::{Voice, compand, expand};
@@ -168,15 +169,15 @@ impl MediaLine {
         let Some(packet) = RtpView::parse(datagram) else {
             return;
         };
-        let codec = match packet.payload_type {
-            0 => PhoneCodec::Pcmu,
-            8 => PhoneCodec::Pcma,
+        let law = match packet.payload_type {
+            0 => Law::Ulaw,
+            8 => Law::Alaw,
             _ => return self.ear.note_other(packet.sequence, false),
         };
-        if codec != self.remote.codec {
+        if Some(law) != self.remote.codec.law() {
             return self.ear.note_other(packet.sequence, true);
         }
-        let samples = packet.payload.iter().map(|&b| expand(codec, b)).collect();
+        let samples = packet.payload.iter().map(|&b| expand(law, b)).collect();
         self.ear
             .hear(arrival, packet.sequence, packet.timestamp, 1, samples);
     }
@@ -282,7 +283,9 @@ impl RtpSender {
             _ => {
                 self.keys.clear();
                 let marker = std::mem::take(&mut self.first);
-                let sound: Vec<u8> = samples.iter().map(|&s| compand(self.codec, s)).collect();
+                // Our offers name no other codecs than the two laws of G.711.
+                let law = self.codec.law().unwrap_or(Law::Ulaw);
+                let sound: Vec<u8> = samples.iter().map(|&s| compand(law, s)).collect();
                 let payload_type = payload_type(self.codec);
                 vec![self.packet(payload_type, marker, self.timestamp, &sound)]
             }

@@ -31,11 +31,13 @@ impl Direction {
     }
 }
 
-/// Static payload type of a G.711 codec (RFC 3551).
+/// Payload type of a codec: static (RFC 3551) but for Opus. This phone speaks G.711 alone.
 pub fn payload_type(codec: PhoneCodec) -> u8 {
     match codec {
         PhoneCodec::Pcmu => 0,
         PhoneCodec::Pcma => 8,
+        PhoneCodec::G722 => 9,
+        PhoneCodec::Opus => 111,
     }
 }
 

@@ -13,7 +13,7 @@ use super::*;
 use crate::audio::g711::Law;
 use crate::audio::opus::{Decoder, Encoded, Encoder, EncoderSettings};
 use crate::audio::tone::{ToneGenerator, find_peak};
-use crate::meeting::leg::{LegEvent, LegRemoval, PhoneCodec};
+use crate::meeting::leg::{LegEvent, LegRemoval, OpusFormat, PhoneCodec};
 use crate::meeting::participant::ParticipantKind;
 use crate::meeting::peer::double::Browser;
 use crate::meeting::preset::Preset;
@@ -74,9 +74,11 @@ async fn phone(
     let address = socket.local_addr().unwrap();
     let media = LegMedia {
         codec: PhoneCodec::Pcmu,
+        opus: OpusFormat::default(),
         receive_payload_type: 0,
         send_payload_type: 0,
         dtmf_payload_type: Some(101),
+        dtmf_send_payload_type: Some(101),
         ptime: Duration::from_millis(20),
         remote_rtp: address,
         remote_rtcp: SocketAddr::new(address.ip(), address.port().wrapping_add(1)),

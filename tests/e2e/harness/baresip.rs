@@ -18,16 +18,16 @@ use super::{tool, wait};
 
 /// Where Debian keeps its modules.
 const MODULE_FOLDER: &str = "/usr/lib/baresip/modules";
-/// Its rate, with G.711.
-const RATE_HZ: u32 = 8000;
 /// How long it may take to start, and to answer a command.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What kind of phone.
 pub struct Options {
     pub transport: Transport,
-    /// `PCMU` or `PCMA`.
+    /// `PCMU`, `PCMA`, `G722` or `opus`.
     pub codec: &'static str,
+    /// Length of its packets, and of those it asks for, in ms.
+    pub ptime: u32,
     /// Shown to the others.
     pub name: &'static str,
     /// Its `mediaenc`: none, or SDES-SRTP that it insists on.
@@ -39,6 +39,7 @@ impl Default for Options {
         Options {
             transport: Transport::Udp,
             codec: "PCMU",
+            ptime: 20,
             name: "Desk Phone",
             srtp: false,
         }
@@ -68,13 +69,21 @@ impl Baresip {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = server.folder().join(format!("baresip-{number}"));
         fs::create_dir_all(&folder).expect("a folder for baresip");
-        write_wav(
-            &folder.join("tone.wav"),
-            &sine(RATE_HZ, tone_hz, 120, -10.0),
-        );
+        // As it names its codecs itself: without their rate and channels it takes all it has.
+        let (rate_hz, codec) = match options.codec {
+            "G722" => (16_000, "G722/16000/1"),
+            "opus" => (48_000, "opus/48000/2"),
+            narrow => (8_000, narrow),
+        };
+        let tone = sine(rate_hz, tone_hz, 120, -10.0);
+        write_wav(&folder.join("tone.wav"), &tone);
 
         let control_port = free_port();
-        fs::write(folder.join("config"), config(&folder, &control_port)).expect("its config");
+        fs::write(
+            folder.join("config"),
+            config(&folder, &control_port, rate_hz),
+        )
+        .expect("its config");
         let (transport, host) = match options.transport {
             Transport::Udp => ("udp", server.sip()),
             Transport::Tcp => ("tcp", server.sip()),
@@ -87,8 +96,13 @@ impl Baresip {
             ""
         };
         let account = format!(
-            "\"{}\" <sip:{}@{host};transport={transport}>;auth_user={};auth_pass={};regint=0;audio_codecs={}{srtp}\n",
-            options.name, card.sip_username, card.sip_username, card.sip_password, options.codec,
+            "\"{}\" <sip:{}@{host};transport={transport}>;auth_user={};auth_pass={};regint=0;audio_codecs={};ptime={}{srtp}\n",
+            options.name,
+            card.sip_username,
+            card.sip_username,
+            card.sip_password,
+            codec,
+            options.ptime,
         );
         fs::write(folder.join("accounts"), account).expect("its account");
 
@@ -163,17 +177,20 @@ impl Baresip {
             .max()
             .and_then(|path| fs::read(path).ok())
             .unwrap_or_default();
+        let (channels, rate_hz) = match bytes.get(..HEADER_BYTES) {
+            Some(header) => (
+                usize::from(header[22]),
+                u32::from_le_bytes([header[24], header[25], header[26], header[27]]),
+            ),
+            None => (1, 8_000),
+        };
         let samples = bytes
             .get(HEADER_BYTES..)
             .unwrap_or_default()
-            .chunks_exact(2)
-            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+            .chunks_exact(2 * channels)
+            .map(|frame| i16::from_le_bytes([frame[0], frame[1]]))
             .collect();
-        Recording {
-            rate_hz: RATE_HZ,
-            samples,
-        }
-        .last_ms(ms)
+        Recording { rate_hz, samples }.last_ms(ms)
     }
 
     /// Waits until it hears every one of these tones in one second of sound.
@@ -276,7 +293,7 @@ impl Drop for Baresip {
     }
 }
 
-fn config(folder: &Path, control_port: &str) -> String {
+fn config(folder: &Path, control_port: &str, rate_hz: u32) -> String {
     let folder = folder.display();
     format!(
         "poll_method epoll\n\
@@ -284,13 +301,15 @@ fn config(folder: &Path, control_port: &str) -> String {
          sip_listen 127.0.0.1:0\n\
          audio_source aufile,{folder}/tone.wav\n\
          audio_path {folder}\n\
-         ausrc_srate {RATE_HZ}\n\
-         auplay_srate {RATE_HZ}\n\
+         ausrc_srate {rate_hz}\n\
+         auplay_srate {rate_hz}\n\
          ausrc_channels 1\n\
          auplay_channels 1\n\
          rtp_ports 10000-60000\n\
          module_path {MODULE_FOLDER}\n\
          module g711.so\n\
+         module g722.so\n\
+         module opus.so\n\
          module aufile.so\n\
          module srtp.so\n\
          module sndfile.so\n\
