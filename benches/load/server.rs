@@ -10,6 +10,8 @@ use serde::Deserialize;
 
 use super::ServerArgs;
 
+const LOAD_MAX: &str = "--worker-load-max";
+
 /// What the bench reads of `first-call.json`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct FirstCall {
@@ -55,6 +57,13 @@ impl Server {
             .args(["--https", "off", "--admin", "127.0.0.1:0"])
             .args(["--rtp-ports", "0", "--webrtc-port", "0"])
             .args(["--public-address", "127.0.0.1", "--workers", "1"])
+            // What a core can do is found out by going there; give the flag again to stop earlier.
+            .args(
+                match args.server_arg.iter().any(|a| a.starts_with(LOAD_MAX)) {
+                    true => &[][..],
+                    false => &[LOAD_MAX, "100"][..],
+                },
+            )
             .args(&args.server_arg)
             .stdout(Stdio::null())
             .stderr(log)

@@ -158,6 +158,7 @@ impl App {
             candidate_addresses: advertise.candidates(config.media_address),
             opus_bitrate_bps: config.opus.bitrate_bps,
             opus_complexity: config.opus.complexity,
+            load_max_percent: config.limits.worker_load_max_percent,
             metrics: metrics.media.clone(),
             ..WorkerConfig::loopback()
         })?;

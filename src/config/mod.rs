@@ -104,6 +104,8 @@ pub struct OpusConfig {
 pub struct LimitsConfig {
     /// Phone calls at a time; one more is refused with 503 and Retry-After.
     pub calls_max: usize,
+    /// Share of its core, in percent, at which a media worker refuses newcomers; 100: never.
+    pub worker_load_max_percent: u8,
 }
 
 /// How log lines are written.

@@ -46,6 +46,7 @@ impl Config {
                 complexity: required(raw, "opus-complexity", number(0, 10))? as u8,
             },
             limits: LimitsConfig {
+                worker_load_max_percent: required(raw, "worker-load-max", number(1, 100))? as u8,
                 calls_max: required(raw, "max-calls", number(1, 100_000))? as usize,
             },
             gate: GateConfig {
@@ -377,6 +378,7 @@ mod tests {
             "--sip-rate-known=3",
             "--sip-ban-failures=4",
             "--sip-ban-time=5s",
+            "--worker-load-max=60",
             "--drain-timeout=1500ms",
             "--log-format=json",
             "--log-filter=debug",
@@ -409,6 +411,7 @@ mod tests {
                 ban_time: Duration::from_secs(5),
             }
         );
+        assert_eq!(config.limits.worker_load_max_percent, 60);
         assert_eq!(config.drain_timeout, Duration::from_millis(1_500));
         assert_eq!(config.log.format, LogFormat::Json);
         assert!(config.log.personal_data);

@@ -160,6 +160,12 @@ pub const SETTINGS: &[Setting] = &[
         "Effort of the Opus encoder, 0 (cheap) to 10 (best)",
     ),
     one(
+        "worker-load-max",
+        "PERCENT",
+        Some("85"),
+        "Share of its core at which a media worker refuses newcomers with 503; 100: never",
+    ),
+    one(
         "max-calls",
         "N",
         Some("1000"),

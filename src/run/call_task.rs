@@ -405,7 +405,7 @@ fn refusal_of(refusal: JoinRefusal) -> Refusal {
     match refusal {
         JoinRefusal::MeetingFull => Refusal::MeetingFull,
         JoinRefusal::PresetForbidsPhone => Refusal::PresetForbidsPhone,
-        JoinRefusal::Overloaded => Refusal::Overloaded,
+        JoinRefusal::Overloaded | JoinRefusal::Busy { .. } => Refusal::Overloaded,
         JoinRefusal::Draining => Refusal::Draining,
         JoinRefusal::WorkerFailed => Refusal::Unavailable,
     }

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod admission;
 mod attack_flood;
 mod attack_media;
 mod attack_message;

@@ -82,7 +82,7 @@ impl From<JoinRefusal> for Refusal {
     fn from(refusal: JoinRefusal) -> Self {
         match refusal {
             JoinRefusal::MeetingFull => Self::MeetingFull,
-            JoinRefusal::Overloaded => Self::Overloaded,
+            JoinRefusal::Overloaded | JoinRefusal::Busy { .. } => Self::Overloaded,
             JoinRefusal::Draining => Self::Draining,
             // Only phones are asked for that permission.
             JoinRefusal::WorkerFailed | JoinRefusal::PresetForbidsPhone => Self::Internal,

@@ -189,6 +189,8 @@ pub(super) fn worker() -> WorkerHealth {
         peers: 0,
         legs: 0,
         webrtc_addr: "127.0.0.1:1".parse().unwrap(),
+        load: 0.0,
+        complexity: 5,
         running: true,
     }
 }

@@ -82,6 +82,8 @@ pub struct SessionName {
 pub struct Session {
     name: SessionName,
     settings: Arc<SessionSettings>,
+    /// Of the settings, as load allows now.
+    complexity: u8,
     rng: StdRng,
     started_at: Instant,
     started: bool,
@@ -123,6 +125,7 @@ impl Session {
         let bridge = AudioBridge::new(settings.opus, rng.random());
         Self {
             name,
+            complexity: settings.opus.complexity,
             settings,
             rng,
             started_at: now,
@@ -222,7 +225,11 @@ impl Session {
             timestamp: self.rng.random(),
             track_ssrc: self.rng.random(),
         };
-        let leg = PhoneLeg::new(now, media, self.settings.opus, seed);
+        let opus = EncoderSettings {
+            complexity: self.complexity,
+            ..self.settings.opus
+        };
+        let leg = PhoneLeg::new(now, media, opus, seed);
         let entry = Seat::new(now, joining, Media::Phone(Box::new(leg)));
         self.receive(now, seat, entry);
         Ok(())

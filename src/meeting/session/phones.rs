@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::publish::TrackPacket;
 use super::{Session, SessionChange, SessionOutput};
+use crate::id::ParticipantId;
 use crate::meeting::leg::{LegEvent, LegMedia};
 use crate::meeting::phone::PassedPacket;
 use crate::meeting::signal::{ServerMessage, Source};
@@ -13,6 +14,22 @@ use crate::rtp::discard::Discard;
 use crate::rtp::rtcp::ntp_from_unix;
 
 impl Session {
+    /// The participant has a seat.
+    pub fn holds(&self, participant: ParticipantId) -> bool {
+        let mut seats = self.seats.values();
+        seats.any(|seat| seat.joining.id == participant)
+    }
+
+    /// Steps the effort of the phones' encoders, 0–10.
+    pub fn set_complexity(&mut self, complexity: u8) {
+        self.complexity = complexity;
+        for seat in self.seats.values_mut() {
+            if let Some(leg) = seat.phone() {
+                leg.set_complexity(complexity);
+            }
+        }
+    }
+
     /// Takes a datagram of a phone's RTP socket. `wallclock` is the time since the Unix epoch.
     ///
     /// # Errors

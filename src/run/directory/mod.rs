@@ -52,6 +52,12 @@ pub enum JoinRefusal {
     /// The worker's queue is full, or it did not answer in time: worth another try later.
     #[error("the media worker is overloaded")]
     Overloaded,
+    /// The worker could not carry one more and be in time.
+    #[error("no capacity for another participant now")]
+    Busy {
+        /// When another try is worth it.
+        retry_after: Duration,
+    },
     /// The server is shutting down.
     #[error("the server is shutting down")]
     Draining,

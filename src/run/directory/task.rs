@@ -278,6 +278,9 @@ impl DirectoryTask {
                 .count();
             (
                 !health.running,
+                // By whole tenths: small differences are noise, and change faster than they are
+                // measured.
+                (health.load * 10.0) as usize,
                 health.legs * 10 + health.peers * 2 + placed,
                 index,
             )

@@ -20,6 +20,8 @@ use crate::meeting::preset::Preset;
 use crate::meeting::signal::{ByeReason, ClientMessage, ServerMessage};
 use crate::rtp::packet::Packet;
 
+mod admission;
+
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn loopback() -> IpAddr {
@@ -63,16 +65,8 @@ async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// Joins a phone that plays a tone and returns what it hears.
-async fn phone(
-    directory: &Directory,
-    meeting: &MeetingInfo,
-    number: u128,
-    tone_hz: f64,
-) -> (PhoneSeat, mpsc::Receiver<Vec<i16>>, SocketAddr) {
-    let socket = UdpSocket::bind((loopback(), 0)).await.unwrap();
-    let address = socket.local_addr().unwrap();
-    let media = LegMedia {
+fn leg_media(address: SocketAddr) -> LegMedia {
+    LegMedia {
         codec: PhoneCodec::Pcmu,
         opus: OpusFormat::default(),
         receive_payload_type: 0,
@@ -86,7 +80,19 @@ async fn phone(
         srtp: None,
         may_send: true,
         may_receive: true,
-    };
+    }
+}
+
+/// Joins a phone that plays a tone and returns what it hears.
+async fn phone(
+    directory: &Directory,
+    meeting: &MeetingInfo,
+    number: u128,
+    tone_hz: f64,
+) -> (PhoneSeat, mpsc::Receiver<Vec<i16>>, SocketAddr) {
+    let socket = UdpSocket::bind((loopback(), 0)).await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let media = leg_media(address);
     let sockets = RtpSockets::bind_any(loopback()).unwrap();
     let server = sockets.local;
     let joining = joining(number, ParticipantKind::Robo);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// State of one worker, for readiness, metrics and placement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorkerHealth {
     /// 0-based.
     pub index: usize,
@@ -19,6 +19,10 @@ pub struct WorkerHealth {
     pub legs: usize,
     /// Address of its socket for browsers, with the real port.
     pub webrtc_addr: SocketAddr,
+    /// Share of a core it used in the last second.
+    pub load: f32,
+    /// Effort of its Opus encoders, 0–10: below the configured one under load.
+    pub complexity: u8,
     /// Its thread runs.
     pub running: bool,
 }
@@ -33,6 +37,8 @@ pub(crate) struct HealthCell {
     sessions: AtomicUsize,
     peers: AtomicUsize,
     legs: AtomicUsize,
+    load_permille: AtomicUsize,
+    complexity: AtomicUsize,
     running: AtomicBool,
 }
 
@@ -47,6 +53,8 @@ impl HealthCell {
             sessions: AtomicUsize::new(0),
             peers: AtomicUsize::new(0),
             legs: AtomicUsize::new(0),
+            load_permille: AtomicUsize::new(0),
+            complexity: AtomicUsize::new(0),
             running: AtomicBool::new(true),
         }
     }
@@ -65,6 +73,14 @@ impl HealthCell {
         self.legs.store(legs, Ordering::Relaxed);
     }
 
+    /// What it measured of itself in the last round.
+    pub fn measured(&self, load: f32, complexity: u8) {
+        let permille = (load * 1_000.0) as usize;
+        self.load_permille.store(permille, Ordering::Relaxed);
+        self.complexity
+            .store(usize::from(complexity), Ordering::Relaxed);
+    }
+
     /// The thread has ended.
     pub fn ended(&self) {
         self.running.store(false, Ordering::Relaxed);
@@ -81,6 +97,8 @@ impl HealthCell {
             peers: self.peers.load(Ordering::Relaxed),
             legs: self.legs.load(Ordering::Relaxed),
             webrtc_addr: self.webrtc_addr,
+            load: self.load_permille.load(Ordering::Relaxed) as f32 / 1_000.0,
+            complexity: self.complexity.load(Ordering::Relaxed) as u8,
             running: self.running.load(Ordering::Relaxed),
         }
     }

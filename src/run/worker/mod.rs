@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use crate::telemetry::metric::media::MediaMetrics;
 
+mod admission;
 pub(crate) mod command;
 mod entry;
+mod governor;
 pub(crate) mod health;
 mod machine;
+pub(crate) mod meter;
 mod routes;
 mod rule;
 mod schedule;
@@ -34,6 +37,10 @@ pub struct WorkerConfig {
     pub opus_bitrate_bps: u32,
     /// Opus encoder complexity, 0–10.
     pub opus_complexity: u8,
+    /// Share of a core, in percent, at which a worker refuses newcomers; from 100 on it never does.
+    pub load_max_percent: u8,
+    /// Where workers read their load.
+    pub(crate) load_source: meter::LoadSource,
     /// A session ends this long after its last participant left, so that a reload finds it again.
     pub session_linger: Duration,
     /// Counters and histograms.
@@ -51,6 +58,8 @@ impl WorkerConfig {
             candidate_addresses: vec![loopback],
             opus_bitrate_bps: 24_000,
             opus_complexity: 5,
+            load_max_percent: 85,
+            load_source: meter::LoadSource::Thread,
             session_linger: Duration::from_secs(2),
             metrics: MediaMetrics::default(),
         }

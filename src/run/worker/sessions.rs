@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, MeetingInfo, SeatKey};
 use super::entry::{Entry, Panicked, PhoneLink};
+use super::governor::Newcomer;
 use super::machine::{STAMP_AGE_MAX, Worker};
 use super::rule::wallclock;
 use super::schedule::PHASES;
@@ -136,6 +137,7 @@ impl Worker {
         resume_token: String,
     ) -> Result<BrowserSeat, JoinRefusal> {
         let participant = joining.id;
+        self.admit(meeting.id, participant, Newcomer::Peer)?;
         let key = self.new_seat(meeting.id);
         let (sender, outgoing) = mpsc::channel(SEAT_OUTGOING_MAX);
         let entry = self.session_for(now, meeting, session);
@@ -159,6 +161,7 @@ impl Worker {
         sockets: RtpSockets,
     ) -> Result<PhoneSeat, JoinRefusal> {
         let participant = joining.id;
+        self.admit(meeting.id, participant, Newcomer::Leg)?;
         // Without stamps arrival is when we look: worse figures, but a call.
         let _stamps_are_missed_not_needed = batch::enable_receive_stamps(&sockets.rtp);
         let key = self.new_seat(meeting.id);
@@ -218,6 +221,7 @@ impl Worker {
         let phases = &mut self.phases;
         let settings = &self.settings;
         let tick = self.tick;
+        let complexity = self.governor.complexity();
         let entry = self.sessions.entry(meeting.id).or_insert_with(|| {
             let name = SessionName {
                 id,
@@ -226,7 +230,8 @@ impl Worker {
                 title: meeting.title.clone(),
             };
             let seed = rand::rng().random();
-            let session = Session::new(now, wallclock(), name, settings.clone(), seed);
+            let mut session = Session::new(now, wallclock(), name, settings.clone(), seed);
+            session.set_complexity(complexity);
             let phase = (0..PHASES).min_by_key(|phase| phases[*phase].len());
             let phase = phase.unwrap_or(0);
             phases[phase].push(meeting.id);

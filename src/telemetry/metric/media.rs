@@ -40,6 +40,8 @@ pub struct MediaMetrics {
     pub discarded: Discarded,
     /// Session events nobody took in time.
     pub events_dropped: Counter,
+    /// Joins refused because a worker would not have been in time.
+    pub joins_refused: Counter,
 }
 
 impl MediaMetrics {
@@ -72,6 +74,11 @@ impl MediaMetrics {
                 "media_session_events_dropped",
                 "Session events nobody took in time",
                 &metrics.events_dropped,
+            ),
+            (
+                "media_joins_refused",
+                "Joins refused because the worker could not have carried one more in time",
+                &metrics.joins_refused,
             ),
         ];
         for (name, help, counter) in counters {

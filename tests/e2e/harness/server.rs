@@ -244,6 +244,8 @@ pub fn command(data: &Path, more: &[&str]) -> Command {
         ("--http", "127.0.0.1:0"),
         ("--https", "127.0.0.1:0"),
         ("--admin", "127.0.0.1:0"),
+        // An unoptimised build beside others: what it costs says nothing.
+        ("--worker-load-max", "100"),
         ("--rtp-ports", "0-0"),
         ("--webrtc-port", "0"),
         ("--public-address", "127.0.0.1"),
