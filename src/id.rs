@@ -59,6 +59,10 @@ uuid_ids! {
     CredentialId
     /// A preset as the REST API names it; inside an organisation its name is as good.
     PresetId
+    /// A carrier's connection.
+    TrunkId
+    /// A rule from what was dialled to a meeting.
+    RoutingRuleId
     /// One message of a session's chat.
     ChatMessageId
 }

@@ -244,6 +244,25 @@ pub const TRACE_FACT_BYTES_MAX: usize = 96;
 
 const _: () = assert!(TRACE_FIRST_FACTS_KEPT < TRACE_FACTS_MAX);
 
+/// Trunks of one organisation: every INVITE looks through all of them. More is refused with 409.
+pub const TRUNKS_PER_ORGANIZATION_MAX: usize = 100;
+
+/// Trunks whose rate of new calls is remembered. When full, all begin anew.
+pub const RATED_TRUNKS_MAX: usize = 10_000;
+
+/// Networks of one trunk: the largest carriers name some thirty.
+pub const TRUNK_CIDRS_MAX: usize = 64;
+
+/// Routing rules of one organisation: each of its calls looks through them. More is refused with
+/// 409; who has more numbers uses prefixes, or a header that names the meeting.
+pub const ROUTING_RULES_PER_ORGANIZATION_MAX: usize = 1_000;
+
+/// Wrong PINs after which a caller is sent away: a thousandth of what guessing four digits takes.
+pub const PIN_ATTEMPTS_MAX: u32 = 3;
+
+/// Keys pressed for PINs in one session within one tick. More are lost: nobody types that fast.
+pub const PIN_KEYS_WAITING_MAX: usize = 256;
+
 /// Jobs waiting for the store's thread. A commit takes a few ms, so this is about a second of
 /// work; when full, callers wait up to [`STORE_REPLY_MAX`] and are then told it is busy.
 pub const STORE_QUEUE_JOBS_MAX: usize = 256;

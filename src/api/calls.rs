@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::state::ApiState;
 use super::types::{Paged, Paging, Search, Success, Time};
 use crate::call::end::EndReason;
-use crate::id::{CallId, CredentialId, MeetingId, ParticipantId, SessionId};
+use crate::id::{CallId, CredentialId, MeetingId, ParticipantId, SessionId, TrunkId};
 use crate::run::calls::LiveCall;
 use crate::run::clock;
 use crate::store::call::{CallFilter, CallQuality, StoredCall};
@@ -23,6 +23,8 @@ pub(super) struct CallView {
     session_id: Option<SessionId>,
     participant_id: Option<ParticipantId>,
     credential_id: Option<CredentialId>,
+    /// The trunk it came by, while it lasts.
+    trunk_id: Option<TrunkId>,
     sip_call_id: Option<String>,
     caller: String,
     profile: String,
@@ -60,6 +62,7 @@ impl From<StoredCall> for CallView {
             session_id: call.session,
             participant_id: call.participant,
             credential_id: call.credential,
+            trunk_id: None,
             sip_call_id: Some(call.sip_call_id),
             caller: call.caller,
             profile: call.profile,
@@ -94,6 +97,7 @@ impl From<LiveCall> for CallView {
             session_id: None,
             participant_id: Some(call.participant),
             credential_id: None,
+            trunk_id: call.trunk,
             sip_call_id: None,
             caller: call.caller,
             profile: call.profile,

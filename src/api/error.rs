@@ -156,6 +156,9 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict(Conflict::PresetNameTaken) => {
                 Self::conflict("preset_name_taken", "there is a preset of this name")
             }
+            StoreError::Conflict(Conflict::TooMany) => {
+                Self::conflict("too_many", "there are as many of these as there may be")
+            }
             StoreError::Closed | StoreError::Database(_) => {
                 tracing::error!(%error, "a request failed in the store");
                 Self::internal()

@@ -16,15 +16,18 @@ mod auth;
 mod bans;
 mod body;
 mod calls;
+mod kept;
 mod meetings;
 mod observe;
 mod openapi;
 mod participants;
 mod presets;
+mod routing_rules;
 mod sessions;
 mod signal_ws;
 mod sip_credentials;
 mod text;
+mod trunks;
 mod types;
 mod version;
 mod web;
@@ -162,6 +165,23 @@ fn rest() -> Router<ApiState> {
         .route(
             "/sip/credentials/{credential}",
             get(sip_credentials::show).delete(sip_credentials::remove),
+        )
+        .route("/sip/trunks", post(trunks::create).get(trunks::list))
+        .route(
+            "/sip/trunks/{trunk}",
+            get(trunks::show)
+                .patch(trunks::change)
+                .delete(trunks::remove),
+        )
+        .route(
+            "/sip/routing-rules",
+            post(routing_rules::create).get(routing_rules::list),
+        )
+        .route(
+            "/sip/routing-rules/{rule}",
+            get(routing_rules::show)
+                .patch(routing_rules::change)
+                .delete(routing_rules::remove),
         )
         .route("/sip/calls", get(calls::list))
         .route("/sip/calls/{call}", get(calls::show))

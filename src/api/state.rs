@@ -57,6 +57,8 @@ pub struct ApiParts {
     pub readiness: Readiness,
     /// How the world reaches us.
     pub urls: PublicUrls,
+    /// Names of the SIP profiles that trunks may have.
+    pub profiles: Vec<String>,
 }
 
 /// See the module. Cheap to clone.
@@ -124,6 +126,11 @@ impl ApiState {
     /// How the world reaches us.
     pub fn urls(&self) -> &PublicUrls {
         &self.inner.parts.urls
+    }
+
+    /// Names of the SIP profiles that trunks may have.
+    pub fn profiles(&self) -> &[String] {
+        &self.inner.parts.profiles
     }
 
     /// Signs and checks join tokens.

@@ -27,6 +27,7 @@ use crate::run::call_task::{self, CallContext};
 use crate::run::calls::Calls;
 use crate::run::clock;
 use crate::run::directory::{Directory, StartError as MediaStartError, WorkerConfig};
+use crate::run::route::trusted;
 use crate::run::sip_listener::SipListeners;
 use crate::run::sip_task::{OnInvite, SipCommand, SipHandle, SipTask, TlsNames};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
@@ -202,7 +203,7 @@ impl App {
             config: Arc::clone(&config),
         });
         let (available, is_available) = watch::channel(true);
-        let gate = SharedGate::new(Gate::new(config.gate, trunks(&config)));
+        let gate = SharedGate::new(Gate::new(config.gate, trunks(&config, &store)));
         let urls = card::urls(&advertise, &addresses);
         let api = ApiState::new(ApiParts {
             readiness: readiness(&context, &available),
@@ -213,6 +214,7 @@ impl App {
             bans: Bans::new(gate.clone(), context.sip.clone()),
             metrics: metrics.clone(),
             urls,
+            profiles: config.profiles.names(),
         });
         let card = card::write(&config.data_dir, &api, &advertise, &addresses)?;
         let sip = sip_task(&context, listeners, commands, is_available, gate);
@@ -248,8 +250,7 @@ fn sip_task(
     available: watch::Receiver<bool>,
     gate: SharedGate,
 ) -> SipTask<CredentialsNow> {
-    let realm = context.store.settings().realm.clone();
-    let config = endpoint_config(context, realm);
+    let config = endpoint_config(context);
     let spawn_into = Arc::clone(context);
     let on_invite: OnInvite = Box::new(move |invite, events| {
         tokio::spawn(call_task::run(Arc::clone(&spawn_into), invite, events));
@@ -282,14 +283,16 @@ fn tls_names(config: &Arc<Config>) -> TlsNames {
 }
 
 /// Whether a source is a trunk by its address.
-fn trunks(config: &Config) -> Trunks {
-    let profiles = config.profiles.clone();
-    Box::new(move |source| profiles.trusted(source).is_some())
+fn trunks(config: &Config, store: &Store) -> Trunks {
+    let (profiles, store) = (config.profiles.clone(), store.clone());
+    Box::new(move |source| trusted(&profiles, &store.trunk_book(), source).is_some())
 }
 
-fn endpoint_config(context: &CallContext, realm: String) -> EndpointConfig {
+fn endpoint_config(context: &CallContext) -> EndpointConfig {
     let (config, advertise) = (&context.config, context.advertise.clone());
     let routes: Arc<Routes> = Arc::clone(&context.routes);
+    let realm = context.store.settings().realm.clone();
+    let book = context.store.clone();
     let algorithms = config.sip_algorithms.clone();
     let (trunks, challenges) = (config.profiles.clone(), config.profiles.clone());
     let told = move |flow: &Flow| {
@@ -310,7 +313,7 @@ fn endpoint_config(context: &CallContext, realm: String) -> EndpointConfig {
             };
             challenges.choose(&peer).algorithms(&algorithms).to_vec()
         }),
-        trunk: Box::new(move |source| trunks.trusted(source).map(str::to_owned)),
+        trunk: Box::new(move |source| trusted(&trunks, &book.trunk_book(), source)),
         ..EndpointConfig::new(realm, Box::new(told))
     }
 }

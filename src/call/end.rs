@@ -24,6 +24,10 @@ pub enum Refusal {
     MeetingFull,
     /// The server has no room for another call, or its RTP ports are exhausted.
     Overloaded,
+    /// The trunk may not send calls from there, or is switched off.
+    TrunkForbidden,
+    /// The trunk has as many calls, or new ones a second, as it may have.
+    TrunkBusy,
     /// The server is shutting down.
     Draining,
     /// The store or a worker did not answer in time.
@@ -58,6 +62,8 @@ impl Refusal {
             Self::BadOffer => (400, "Session description cannot be read", None),
             Self::MeetingFull => (486, "Meeting is full", None),
             Self::Overloaded => (503, "No capacity for another call", Some(5)),
+            Self::TrunkForbidden => (403, "Not from this address", None),
+            Self::TrunkBusy => (503, "The trunk's limit is reached", Some(5)),
             Self::Draining => (503, "Server is shutting down", Some(30)),
             Self::Unavailable => (503, "Temporarily unavailable", Some(2)),
             Self::Cancelled | Self::FlowLost => (487, "Request Terminated", None),
@@ -81,6 +87,8 @@ impl Refusal {
             Self::BadOffer => "bad_offer",
             Self::MeetingFull => "meeting_full",
             Self::Overloaded => "overloaded",
+            Self::TrunkForbidden => "trunk_forbidden",
+            Self::TrunkBusy => "trunk_busy",
             Self::Draining => "draining",
             Self::Unavailable => "unavailable",
             Self::Cancelled => "cancelled",
@@ -99,6 +107,8 @@ impl Refusal {
             | Self::SecurityMismatch
             | Self::BadOffer
             | Self::MeetingFull
+            | Self::TrunkForbidden
+            | Self::TrunkBusy
             | Self::Cancelled => Outcome::ClientError,
             Self::Overloaded | Self::Draining | Self::Unavailable => Outcome::ServerError,
             Self::FlowLost => Outcome::UpstreamError,

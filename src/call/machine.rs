@@ -429,6 +429,7 @@ impl Call {
             picture: None,
             kind: ParticipantKind::Robo,
             preset: found.preset.clone(),
+            pin: None,
             attributes: self.start.attributes.clone(),
         };
         self.media = Some(media.clone());

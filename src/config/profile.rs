@@ -162,6 +162,16 @@ impl Profiles {
         self.profiles.values()
     }
 
+    /// Names of those that calls can have.
+    pub fn names(&self) -> Vec<String> {
+        self.enabled().map(|profile| profile.name.clone()).collect()
+    }
+
+    /// The enabled one of this name.
+    pub fn named(&self, name: &str) -> Option<&Profile> {
+        self.enabled().find(|profile| profile.name == name)
+    }
+
     fn enabled(&self) -> impl Iterator<Item = &Profile> {
         self.iter().filter(|profile| profile.enabled)
     }

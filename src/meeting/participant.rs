@@ -32,6 +32,8 @@ pub struct Joining {
     pub kind: ParticipantKind,
     /// What it may do.
     pub preset: Preset,
+    /// Digits a phone must press before it is let in.
+    pub pin: Option<String>,
     /// Facts from the phone's side (headers, verstat, ids), named by the profile.
     pub attributes: BTreeMap<String, String>,
 }

@@ -191,6 +191,9 @@ pub enum ServerMessage {
         /// What a phone dials to join, for people to pass on; the API layer knows it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         sip_uri: Option<String>,
+        /// Telephone numbers that lead here; the API layer knows them.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        dial_in: Vec<DialIn>,
         /// The last `CHAT_HISTORY_MESSAGES_MAX` messages to everyone, oldest first.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         chat: Vec<ChatMessage>,
@@ -346,6 +349,16 @@ pub struct ChatMessage {
     /// When, RFC 3339 in UTC.
     #[serde(with = "rfc3339")]
     pub sent_at: OffsetDateTime,
+}
+
+/// A telephone number that leads to the meeting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DialIn {
+    /// E.164.
+    pub number: String,
+    /// What to press when it has answered.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pin: Option<String>,
 }
 
 /// Somebody would like to send a source.

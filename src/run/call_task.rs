@@ -18,8 +18,8 @@ use crate::meeting::leg::{LegEvent, LegReport};
 use crate::net::advertise::Advertise;
 use crate::net::ports::{PortPool, RtpSockets};
 use crate::net::routes::Routes;
-use crate::run::call_start::{PeerFacts, look_up, start_of};
-use crate::run::calls::{CallSeat, Calls, LiveCall};
+use crate::run::call_start::{PeerFacts, Start, look_up, start_of};
+use crate::run::calls::{CallSeat, Calls, LiveCall, NoRoom, TrunkLimits};
 use crate::run::clock;
 use crate::run::directory::{Directory, JoinRefusal, MeetingInfo, PhoneSeat};
 use crate::run::sip_task::{SipCommand, SipHandle};
@@ -56,29 +56,38 @@ pub struct CallContext {
 /// Runs one call to its end.
 pub async fn run(context: Arc<CallContext>, invite: Box<Invite>, events: mpsc::Receiver<Event>) {
     let dialog = invite.dialog;
-    let Some((start, grant)) = start_of(&context, *invite) else {
-        // The credentials were deleted between the digest check and now.
-        turn_away(&context, dialog, Refusal::UnknownMeeting).await;
-        return;
+    let Start {
+        call: start,
+        peer,
+        grant,
+        trunk,
+    } = match start_of(&context, *invite) {
+        Ok(start) => start,
+        Err(refusal) => return turn_away(&context, dialog, refusal).await,
     };
     let (hang_up, hang_ups) = mpsc::channel(1);
     let live = LiveCall {
-        id: start.0.id,
-        organization: start.0.organization,
+        id: start.id,
+        organization: start.organization,
         meeting: None,
-        participant: start.0.participant,
-        caller: start.0.caller.shown_name(),
-        profile: start.0.profile.name.clone(),
+        participant: start.participant,
+        caller: start.caller.shown_name(),
+        profile: start.profile.name.clone(),
         started: clock::now(),
         answered: None,
         on_hold: false,
+        trunk: trunk.as_ref().map(|trunk| trunk.id),
     };
-    let Some(seat) = context.calls.admit(live, hang_up) else {
-        turn_away(&context, dialog, Refusal::Overloaded).await;
-        return;
+    let limits = trunk.map_or_else(TrunkLimits::default, |trunk| TrunkLimits {
+        concurrent_max: trunk.document.concurrent_calls_max,
+        per_second_max: trunk.document.calls_per_second_max,
+    });
+    let seat = match context.calls.admit(live, limits, hang_up) {
+        Ok(seat) => seat,
+        Err(NoRoom::Process) => return turn_away(&context, dialog, Refusal::Overloaded).await,
+        Err(NoRoom::Trunk) => return turn_away(&context, dialog, Refusal::TrunkBusy).await,
     };
     context.metrics.calls.inc();
-    let (start, peer) = start;
     let task = CallTask {
         call: Call::new(clock::now(), start),
         dialog,
@@ -231,8 +240,9 @@ impl CallTask {
 
     fn look_up(&mut self, id: MeetingId) {
         let (store, grant) = (self.context.store.clone(), Arc::clone(&self.grant));
+        let preset_name = self.peer.preset_name.clone();
         self.question = Some(Box::pin(async move {
-            Answer::LookedUp(look_up(&store, &grant, id).await)
+            Answer::LookedUp(look_up(&store, &grant, id, &preset_name).await)
         }));
     }
 
@@ -259,7 +269,7 @@ impl CallTask {
 
     fn join(
         &mut self,
-        joining: crate::meeting::participant::Joining,
+        mut joining: crate::meeting::participant::Joining,
         media: crate::meeting::leg::LegMedia,
     ) {
         let (Some(meeting), Some(sockets)) = (self.meeting.clone(), self.ports.take()) else {
@@ -268,6 +278,7 @@ impl CallTask {
             return;
         };
         let directory = self.context.directory.clone();
+        joining.pin = self.peer.pin.clone();
         self.question = Some(Box::pin(async move {
             let joined = directory
                 .join_phone(&meeting, joining, media, sockets)

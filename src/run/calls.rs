@@ -7,7 +7,8 @@ use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
 use crate::call::end::EndReason;
-use crate::id::{CallId, MeetingId, OrganizationId, ParticipantId};
+use crate::id::{CallId, MeetingId, OrganizationId, ParticipantId, TrunkId};
+use crate::limits::RATED_TRUNKS_MAX;
 use crate::run::clock;
 
 /// A call as the API shows it while it lasts.
@@ -31,6 +32,26 @@ pub struct LiveCall {
     pub answered: Option<Instant>,
     /// The phone put the meeting on hold.
     pub on_hold: bool,
+    /// The trunk it came by.
+    pub trunk: Option<TrunkId>,
+}
+
+/// What a trunk may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TrunkLimits {
+    /// Calls at a time.
+    pub concurrent_max: Option<u32>,
+    /// New calls a second; as many may come at once.
+    pub per_second_max: Option<u32>,
+}
+
+/// Why a call finds no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// The process has as many as it may have.
+    Process,
+    /// Its trunk has.
+    Trunk,
 }
 
 /// The table of calls in progress; clones share it.
@@ -43,8 +64,17 @@ pub struct Calls {
 struct Shared {
     calls_max: usize,
     table: Mutex<HashMap<CallId, Entry>>,
+    /// What trunks with a limit may still begin: one bucket each.
+    rates: Mutex<HashMap<TrunkId, Bucket>>,
     /// How many there are; drain waits for zero.
     count: watch::Sender<usize>,
+}
+
+/// Calls that may begin now.
+#[derive(Debug)]
+struct Bucket {
+    left: f64,
+    at: Instant,
 }
 
 #[derive(Debug)]
@@ -60,6 +90,7 @@ impl Calls {
         let shared = Shared {
             calls_max,
             table: Mutex::default(),
+            rates: Mutex::default(),
             count,
         };
         Self {
@@ -67,19 +98,64 @@ impl Calls {
         }
     }
 
-    /// Enters a call; it stays until the seat is dropped. `None`: the process has no room.
-    pub fn admit(&self, live: LiveCall, hang_up: mpsc::Sender<EndReason>) -> Option<CallSeat> {
+    /// Enters a call; it stays until the seat is dropped.
+    ///
+    /// # Errors
+    /// The process or the call's trunk has no room.
+    pub fn admit(
+        &self,
+        live: LiveCall,
+        limits: TrunkLimits,
+        hang_up: mpsc::Sender<EndReason>,
+    ) -> Result<CallSeat, NoRoom> {
         let mut table = self.lock();
         if table.len() >= self.shared.calls_max {
-            return None;
+            return Err(NoRoom::Process);
+        }
+        if let (Some(trunk), Some(most)) = (live.trunk, limits.concurrent_max) {
+            let alike = table
+                .values()
+                .filter(|entry| entry.live.trunk == Some(trunk));
+            if alike.count() >= most as usize {
+                return Err(NoRoom::Trunk);
+            }
+        }
+        if let (Some(trunk), Some(most)) = (live.trunk, limits.per_second_max)
+            && !self.may_begin(trunk, most, live.started)
+        {
+            return Err(NoRoom::Trunk);
         }
         let id = live.id;
         table.insert(id, Entry { live, hang_up });
         self.shared.count.send_replace(table.len());
-        Some(CallSeat {
+        Ok(CallSeat {
             calls: self.clone(),
             id,
         })
+    }
+
+    fn may_begin(&self, trunk: TrunkId, per_second: u32, now: Instant) -> bool {
+        let mut rates = self
+            .shared
+            .rates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if rates.len() >= RATED_TRUNKS_MAX && !rates.contains_key(&trunk) {
+            rates.clear();
+        }
+        let most = f64::from(per_second);
+        let bucket = rates.entry(trunk).or_insert(Bucket {
+            left: most,
+            at: now,
+        });
+        let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
+        bucket.left = (bucket.left + passed * most).min(most);
+        bucket.at = now;
+        let may = bucket.left >= 1.0;
+        if may {
+            bucket.left -= 1.0;
+        }
+        may
     }
 
     /// All calls of an organisation, oldest first.
@@ -198,6 +274,7 @@ mod tests {
             started: clock::now(),
             answered: None,
             on_hold: false,
+            trunk: None,
         }
     }
 
@@ -205,8 +282,10 @@ mod tests {
     fn one_call_too_many_is_not_admitted_until_another_has_ended() {
         let calls = Calls::new(1);
         let (hang_up, mut asked) = mpsc::channel(1);
-        let seat = calls.admit(live(1), hang_up.clone()).unwrap();
-        assert!(calls.admit(live(2), hang_up.clone()).is_none());
+        let none = TrunkLimits::default();
+        let seat = calls.admit(live(1), none, hang_up.clone()).unwrap();
+        let refused = calls.admit(live(2), none, hang_up.clone());
+        assert_eq!(refused.err(), Some(NoRoom::Process));
         let (mine, other) = (
             OrganizationId::from_random(1),
             OrganizationId::from_random(2),
@@ -216,6 +295,38 @@ mod tests {
         assert_eq!(asked.try_recv(), Ok(EndReason::Kicked));
         drop(seat);
         assert_eq!(calls.count(), 0);
-        assert!(calls.admit(live(2), hang_up).is_some());
+        assert!(calls.admit(live(2), none, hang_up).is_ok());
+    }
+
+    #[test]
+    fn a_trunk_has_its_own_limits_and_disturbs_no_other() {
+        let calls = Calls::new(100);
+        let (hang_up, _asked) = mpsc::channel(1);
+        let begun = clock::now();
+        let by = |id: u128, trunk: u128, after_ms: u64| LiveCall {
+            trunk: Some(TrunkId::from_random(trunk)),
+            started: begun + std::time::Duration::from_millis(after_ms),
+            ..live(id)
+        };
+        let two = TrunkLimits {
+            concurrent_max: Some(2),
+            per_second_max: None,
+        };
+        let first = calls.admit(by(1, 1, 0), two, hang_up.clone()).unwrap();
+        let _second = calls.admit(by(2, 1, 0), two, hang_up.clone()).unwrap();
+        let third = calls.admit(by(3, 1, 0), two, hang_up.clone());
+        assert_eq!(third.err(), Some(NoRoom::Trunk));
+        let _other = calls.admit(by(4, 2, 0), two, hang_up.clone()).unwrap();
+        drop(first);
+        let _again = calls.admit(by(3, 1, 0), two, hang_up.clone()).unwrap();
+
+        let one_a_second = TrunkLimits {
+            concurrent_max: None,
+            per_second_max: Some(1),
+        };
+        let rated = |id, after_ms| calls.admit(by(id, 9, after_ms), one_a_second, hang_up.clone());
+        let _first = rated(11, 0).unwrap();
+        assert_eq!(rated(12, 900).err(), Some(NoRoom::Trunk));
+        let _later = rated(13, 1_000).unwrap();
     }
 }

@@ -4,6 +4,7 @@ pub mod bans;
 pub mod clock;
 pub mod directory;
 pub mod history;
+pub mod route;
 pub mod worker;
 
 mod call_start;

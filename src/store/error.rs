@@ -106,6 +106,8 @@ pub enum Conflict {
     UsernameTaken,
     /// Preset names are unique in their organisation.
     PresetNameTaken,
+    /// The organisation has as many of these as it may have.
+    TooMany,
 }
 
 impl StoreError {

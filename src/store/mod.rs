@@ -17,12 +17,15 @@ mod thread;
 
 pub mod call;
 pub mod credential;
+pub mod document;
 pub mod meeting;
 pub mod organization;
 pub mod page;
 pub mod participant;
 pub mod preset;
+pub mod routing_rule;
 pub mod session;
+pub mod trunk;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Steps in order; a released one is never changed, only followed by another.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, SESSIONS_AND_CALLS];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, SESSIONS_AND_CALLS, TRUNKS];
 
 const FIRST: &str = "
 CREATE TABLE settings (
@@ -127,6 +127,27 @@ CREATE TABLE calls (
 ) STRICT;
 CREATE INDEX calls_by_organization ON calls (organization_id, started_at);
 CREATE INDEX calls_by_meeting ON calls (meeting_id, started_at);
+";
+
+const TRUNKS: &str = "
+CREATE TABLE sip_trunks (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    document        TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sip_trunks_by_organization ON sip_trunks (organization_id, created_at);
+
+CREATE TABLE sip_routing_rules (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    document        TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sip_routing_rules_by_organization
+    ON sip_routing_rules (organization_id, created_at);
 ";
 
 /// The database's schema version is `found`, newer than `known`.

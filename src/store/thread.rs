@@ -18,6 +18,7 @@ use super::meeting::Meeting;
 use super::organization::{self, ApiKeyBook};
 use super::schema::{self, MigrateError};
 use super::session;
+use super::trunk::{self, TrunkBook};
 use super::{OpenError, Store, StoreClock, StoreError, StoreOptions};
 use crate::id::{MeetingId, OrganizationId};
 use crate::limits::{
@@ -39,6 +40,7 @@ const LOCK_FILE: &str = "ringbridge.lock";
 pub(super) struct Published {
     pub(super) credentials: ArcSwap<CredentialBook>,
     pub(super) api_keys: ArcSwap<ApiKeyBook>,
+    pub(super) trunks: ArcSwap<TrunkBook>,
     pub(super) meetings: Cache<MeetingId, Meeting>,
     pub(super) presets: Cache<(OrganizationId, String), Preset>,
 }
@@ -86,6 +88,13 @@ impl Database {
         self.published.credentials.store(Arc::new(book));
         Ok(())
     }
+
+    /// Reads the trunks and routing rules again and publishes them.
+    pub(super) fn publish_trunks(&self) -> Result<(), StoreError> {
+        let book = trunk::load_book(&self.conn)?;
+        self.published.trunks.store(Arc::new(book));
+        Ok(())
+    }
 }
 
 pub(super) fn open(dir: &Path, options: StoreOptions) -> Result<Store, OpenError> {
@@ -122,6 +131,7 @@ pub(super) fn open(dir: &Path, options: StoreOptions) -> Result<Store, OpenError
     let published = Arc::new(Published {
         credentials: ArcSwap::from_pointee(credential::load_book(&conn).map_err(&on_sqlite)?),
         api_keys: ArcSwap::from_pointee(organization::load_keys(&conn).map_err(&on_sqlite)?),
+        trunks: ArcSwap::from_pointee(trunk::load_book(&conn).map_err(&on_sqlite)?),
         meetings: Cache::new(STORE_MEETINGS_CACHED_MAX),
         presets: Cache::new(STORE_PRESETS_CACHED_MAX),
     });

@@ -27,5 +27,6 @@ mod secrets;
 mod sip_signalling;
 mod sip_streams;
 mod sound_quality;
+mod trunks;
 mod waiting_room;
 mod whip;

@@ -4,6 +4,7 @@
 mod media;
 mod paths;
 mod schemas;
+mod schemas_sip;
 mod shape;
 
 use std::sync::LazyLock;
@@ -68,8 +69,16 @@ pub(super) fn document() -> Value {
                     "description": "A participant's or a meeting's join token.",
                 },
             },
-            "schemas": schemas::all(),
+            "schemas": all_schemas(),
             "responses": schemas::responses(),
         },
     })
+}
+
+fn all_schemas() -> Value {
+    let mut schemas = schemas::all();
+    for (name, schema) in schemas_sip::all() {
+        schemas[name] = schema;
+    }
+    schemas
 }

@@ -37,6 +37,10 @@ const PRESETS: &str = "/v2/presets";
 const PRESET: &str = "/v2/presets/{preset}";
 const CREDENTIALS: &str = "/v2/sip/credentials";
 const CREDENTIAL: &str = "/v2/sip/credentials/{credential}";
+const TRUNKS: &str = "/v2/sip/trunks";
+const TRUNK: &str = "/v2/sip/trunks/{trunk}";
+const RULES: &str = "/v2/sip/routing-rules";
+const RULE: &str = "/v2/sip/routing-rules/{rule}";
 
 macro_rules! operations {
     ($($method:ident $path:expr, $tag:literal, $id:ident, $summary:literal,
@@ -150,6 +154,37 @@ const OPERATIONS: &[Operation] = operations! {
     delete CREDENTIAL, "sip", delete_sip_credential,
         "Remove a SIP credential; calls in progress go on",
         NONE, [] => One("SipCredential");
+    post TRUNKS, "sip", create_trunk,
+        "Make a trunk: a carrier's connection",
+        Some("TrunkBody"), [] => Made("Trunk");
+    get TRUNKS, "sip", list_trunks,
+        "List trunks, newest first",
+        NONE, [] => Page("Trunk");
+    get TRUNK, "sip", get_trunk,
+        "Show a trunk",
+        NONE, [] => One("Trunk");
+    patch TRUNK, "sip", update_trunk,
+        "Change a trunk",
+        Some("TrunkChange"), [] => One("Trunk");
+    delete TRUNK, "sip", delete_trunk,
+        "Remove a trunk and the rules for it alone; its calls go on",
+        NONE, [] => One("Trunk");
+    post RULES, "sip", create_routing_rule,
+        "Make a rule from what is dialled to a meeting",
+        Some("RoutingRuleBody"), [] => Made("RoutingRule");
+    get RULES, "sip", list_routing_rules,
+        "List routing rules, newest first",
+        NONE, [] => Page("RoutingRule");
+    get RULE, "sip", get_routing_rule,
+        "Show a routing rule",
+        NONE, [] => One("RoutingRule");
+    patch RULE, "sip", update_routing_rule,
+        "Change a routing rule",
+        Some("RoutingRuleBody"), [] => One("RoutingRule");
+    delete RULE, "sip", delete_routing_rule,
+        "Remove a routing rule",
+        NONE, [] => One("RoutingRule");
+
     get "/v2/sip/calls", "sip", list_calls,
         "List calls in progress, then those that ended, newest first",
         NONE, ["meeting_id", "outcome", "status"] => Page("Call");
@@ -255,7 +290,11 @@ fn responses(operation: &Operation) -> Value {
     }
     if matches!(
         operation.id,
-        "create_preset" | "update_preset" | "create_sip_credential"
+        "create_preset"
+            | "update_preset"
+            | "create_sip_credential"
+            | "create_trunk"
+            | "create_routing_rule"
     ) {
         responses["409"] = error("Conflict");
     }

@@ -379,6 +379,7 @@ fn call() -> Value {
         ("session_id", nullable_id()),
         ("participant_id", nullable_id()),
         ("credential_id", nullable_id()),
+        ("trunk_id", nullable_id()),
         ("sip_call_id", nullable("string")),
         ("caller", text("Name or number as the meeting saw it.")),
         ("profile", text("SIP profile applied.")),

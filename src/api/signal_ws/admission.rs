@@ -177,6 +177,7 @@ async fn joining(
         picture,
         kind: ParticipantKind::Browser,
         preset,
+        pin: None,
         attributes: Default::default(),
     })
 }

@@ -6,12 +6,14 @@ use axum::extract::ws::close_code;
 
 use super::wire::{Broken, Heard, Wire};
 use crate::api::state::ApiState;
+use crate::id::MeetingId;
 use crate::limits::{
     SIGNAL_MESSAGES_BURST_MAX, SIGNAL_MESSAGES_PER_SECOND, SIGNAL_PING_INTERVAL, SIGNAL_SILENCE_MAX,
 };
-use crate::meeting::signal::{ClientMessage, ServerMessage};
+use crate::meeting::signal::{ClientMessage, DialIn, ServerMessage};
 use crate::run::clock;
 use crate::run::directory::{BrowserSeat, SeatGone};
+use crate::store::routing_rule::RuleDocument;
 
 /// The session's goodbye to who has said `leave` comes at once, or not at all.
 const FAREWELL_TIME_MAX: Duration = Duration::from_secs(2);
@@ -82,15 +84,32 @@ async fn pass_on(state: &ApiState, wire: &mut Wire, mut message: ServerMessage) 
     if let ServerMessage::Joined {
         meeting_id,
         sip_uri,
+        dial_in,
         ..
     } = &mut message
     {
         *sip_uri = Some(state.urls().sip_uri(*meeting_id));
+        *dial_in = numbers_of(state, *meeting_id);
     }
     match wire.say(&message).await {
         Ok(()) => Next::GoOn,
         Err(Broken) => Next::Stop,
     }
+}
+
+/// The numbers that lead to a meeting, by its organisation's routing rules.
+fn numbers_of(state: &ApiState, meeting: MeetingId) -> Vec<DialIn> {
+    let rules = state.store().trunk_book().dial_in(meeting);
+    let number = |rule: &RuleDocument| {
+        Some(DialIn {
+            number: rule.number.clone()?,
+            pin: rule.pin.clone(),
+        })
+    };
+    rules
+        .iter()
+        .filter_map(|rule| number(&rule.document))
+        .collect()
 }
 
 async fn handle(

@@ -9,7 +9,7 @@ use crate::call::record::{CallRecord, Outcome};
 use crate::id::{CallId, OrganizationId, ParticipantId, SessionId};
 use crate::meeting::leg::LegReport;
 use crate::meeting::participant::ParticipantKind;
-use crate::run::calls::LiveCall;
+use crate::run::calls::{LiveCall, TrunkLimits};
 use crate::run::clock;
 
 #[tokio::test]
@@ -173,16 +173,19 @@ async fn calls_in_progress_stand_before_those_that_ended_and_can_be_hung_up() {
         started: now + Duration::from_millis(id as u64),
         answered: Some(now + Duration::from_millis(id as u64 + 200)),
         on_hold: false,
+        trunk: None,
     };
+    let none = TrunkLimits::default();
     let (ending, mut ended) = tokio::sync::mpsc::channel(1);
     let seats: Vec<_> = (1..=3)
-        .map(|id| calls.admit(live(id), ending.clone()).unwrap())
+        .map(|id| calls.admit(live(id), none, ending.clone()).unwrap())
         .collect();
     let _foreign = calls.admit(
         LiveCall {
             organization: OrganizationId::from_random(1),
             ..live(4)
         },
+        none,
         ending,
     );
     for id in [10, 11] {

@@ -8,6 +8,7 @@ mod moderation;
 mod openapi;
 mod rest;
 mod signal;
+mod trunks;
 mod web;
 mod whip;
 
@@ -87,6 +88,7 @@ impl Server {
                 join_base: base.clone(),
                 sip_host: "127.0.0.1:5070".to_owned(),
             },
+            profiles: vec!["generic".to_owned(), "twilio".to_owned()],
         });
         let events = state.directory().take_events().unwrap();
         tokio::spawn(history::follow(state.store().clone(), events));

@@ -109,6 +109,8 @@ pub struct Session {
     spoke: Vec<SeatId>,
     chat: ChatRoom,
     admitted: Admitted,
+    /// Pressed since the last tick by phones that must enter a PIN.
+    pin_keys: VecDeque<(SeatId, char)>,
 }
 
 impl Session {
@@ -146,6 +148,7 @@ impl Session {
             spoke: Vec::new(),
             chat: ChatRoom::new(now, wallclock),
             admitted: Admitted::default(),
+            pin_keys: VecDeque::new(),
         }
     }
 
@@ -276,6 +279,7 @@ impl Session {
             resume_token: entry.resume_token.clone(),
             permissions: entry.permissions(),
             sip_uri: None,
+            dial_in: Vec::new(),
             chat: self.chat.history(),
         }
     }

@@ -123,6 +123,12 @@ impl Session {
     }
 
     pub(super) fn leg_event(&mut self, seat: SeatId, event: LegEvent) {
+        if let LegEvent::Dtmf(digit) = event
+            && self.take_pin_key(seat, digit)
+        {
+            // Part of a secret: nobody else learns it.
+            return;
+        }
         let inside = self.seats.get(&seat).filter(|entry| !entry.waits);
         if let (LegEvent::Dtmf(digit), Some(entry)) = (&event, inside) {
             let (digit, participant_id) = (*digit, entry.joining.id);

@@ -20,6 +20,9 @@ pub(super) struct Seat {
     pub since: Instant,
     /// It has not been let in yet.
     pub waits: bool,
+    /// What it has pressed of its PIN, and how often it was wrong.
+    pub typed: String,
+    pub wrong_pins: u32,
     /// What it may send and whether it does.
     pub sources: BTreeMap<Source, SourceState>,
     /// What of it is published.
@@ -62,6 +65,8 @@ impl Seat {
             resume_token: String::new(),
             since: now,
             waits: false,
+            typed: String::new(),
+            wrong_pins: 0,
             sources: BTreeMap::new(),
             published: BTreeMap::new(),
             requests: BTreeSet::new(),

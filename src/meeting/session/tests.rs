@@ -127,6 +127,7 @@ impl World {
             picture: None,
             kind,
             preset: Preset::host(),
+            pin: None,
             attributes: BTreeMap::new(),
         };
         (SeatId(self.next), joining)

@@ -25,6 +25,7 @@ impl Session {
     pub fn tick(&mut self, now: Instant, wallclock: Duration, skipped: u32) {
         self.ticks += 1;
         self.chat.set_clock(now, wallclock);
+        self.check_pins(now);
         if self.phones > 0 {
             if self.ticks.is_multiple_of(LISTENERS_EVERY_TICKS) {
                 self.follow_listeners(now);

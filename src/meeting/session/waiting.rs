@@ -6,7 +6,9 @@ use std::time::Instant;
 use super::{Media, Seat, Session};
 use crate::audio::tone::ToneGenerator;
 use crate::id::ParticipantId;
-use crate::limits::{ADMITTED_REMEMBERED_MAX, WAITING_TIME_MAX};
+use crate::limits::{
+    ADMITTED_REMEMBERED_MAX, PIN_ATTEMPTS_MAX, PIN_KEYS_WAITING_MAX, WAITING_TIME_MAX,
+};
 use crate::meeting::preset::WaitingRoom;
 use crate::meeting::signal::{ByeReason, ParticipantView, ServerMessage};
 use crate::meeting::track::SeatId;
@@ -52,6 +54,9 @@ pub(super) fn waiting_sound(ticks: u64, rate_hz: u32, frame: &mut [i16]) {
 impl Session {
     pub(super) fn must_wait(&self, entry: &Seat) -> bool {
         let preset = &entry.joining.preset;
+        if entry.joining.pin.is_some() {
+            return true;
+        }
         if preset.host.accept_waiting || self.admitted.0.contains(&entry.joining.id) {
             return false;
         }
@@ -147,6 +152,57 @@ impl Session {
             }
         }
         chosen.len()
+    }
+
+    /// Keeps a key that a phone has pressed for its PIN until the next tick; false: it is none.
+    pub(super) fn take_pin_key(&mut self, seat: SeatId, digit: char) -> bool {
+        let wanted = |entry: &Seat| entry.waits && entry.joining.pin.is_some();
+        let for_pin = self.seats.get(&seat).is_some_and(wanted);
+        if for_pin && self.pin_keys.len() < PIN_KEYS_WAITING_MAX {
+            self.pin_keys.push_back((seat, digit));
+        }
+        for_pin
+    }
+
+    pub(super) fn check_pins(&mut self, now: Instant) {
+        while let Some((seat, digit)) = self.pin_keys.pop_front() {
+            self.press_pin(now, seat, digit);
+        }
+    }
+
+    /// A waiting phone has pressed a key. Its PIN, with or without `#`, lets it in; `*` begins
+    /// anew; too many wrong ones, and it is sent away.
+    fn press_pin(&mut self, now: Instant, seat: SeatId, digit: char) {
+        let Some(entry) = self.seats.get_mut(&seat).filter(|entry| entry.waits) else {
+            return;
+        };
+        let Some(pin) = entry.joining.pin.clone() else {
+            return;
+        };
+        match digit {
+            '*' => return entry.typed.clear(),
+            '#' => {}
+            digit => entry.typed.push(digit),
+        }
+        let complete = entry.typed.len() >= pin.len() || digit == '#' && !entry.typed.is_empty();
+        if !complete {
+            return;
+        }
+        let typed = std::mem::take(&mut entry.typed);
+        if typed == pin {
+            // What its preset says about waiting still holds.
+            entry.joining.pin = None;
+            let id = entry.joining.id;
+            let entry = &self.seats[&seat];
+            if !self.must_wait(entry) {
+                self.admit(now, &[id]);
+            }
+            return;
+        }
+        entry.wrong_pins += 1;
+        if entry.wrong_pins >= PIN_ATTEMPTS_MAX {
+            self.remove(now, seat, ByeReason::Denied);
+        }
     }
 
     /// Nobody waits for ever.

@@ -53,6 +53,7 @@ fn joining(number: u128, kind: ParticipantKind) -> Joining {
         picture: None,
         kind,
         preset: Preset::host(),
+        pin: None,
         attributes: BTreeMap::new(),
     }
 }

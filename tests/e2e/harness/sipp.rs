@@ -27,6 +27,7 @@ pub struct Sipp<'a> {
     username: String,
     password: String,
     calls: u32,
+    source: &'static str,
 }
 
 /// A scenario that is being played.
@@ -48,12 +49,19 @@ impl<'a> Sipp<'a> {
             username: server.card.sip_username.clone(),
             password: server.card.sip_password.clone(),
             calls: 1,
+            source: "127.0.0.1",
         }
     }
 
     /// Calls `sip:<service>@…` instead.
     pub fn service(mut self, service: &str) -> Self {
         self.service = service.to_owned();
+        self
+    }
+
+    /// Calls from another loopback address.
+    pub fn from(mut self, source: &'static str) -> Self {
+        self.source = source;
         self
     }
 
@@ -114,7 +122,7 @@ impl<'a> Sipp<'a> {
             ])
             .args([
                 "-i",
-                "127.0.0.1",
+                self.source,
                 "-p",
                 &free_port(),
                 "-mp",

@@ -241,3 +241,40 @@ fn a_preset_that_no_longer_makes_wait_opens_the_door() {
         Some(ServerMessage::Joined { .. })
     ));
 }
+
+#[test]
+fn a_pin_lets_in_and_three_wrong_ones_send_away() {
+    let mut world = World::new();
+    let host = world.browser(None);
+    let with_pin = |world: &mut World| {
+        let (seat, mut joining) = world.joining(ParticipantKind::Robo);
+        joining.pin = Some("2468".to_owned());
+        world.phone_as(seat, joining, PhoneCodec::Pcmu, None)
+    };
+    let press = |world: &mut World, phone: SeatId, keys: &str| {
+        for key in keys.chars() {
+            world.session.press(phone, key);
+            world.run(Duration::from_millis(40));
+        }
+    };
+    let ann = with_pin(&mut world);
+    press(&mut world, ann, "12*24#");
+    assert_eq!(
+        list(&world, host),
+        [world.id(ann)],
+        "one wrong, none complete"
+    );
+    press(&mut world, ann, "2468");
+    assert!(list(&world, host).is_empty());
+    assert_eq!(world.session.snapshot().participants.len(), 2);
+    let key = |event: &LegEvent| matches!(event, LegEvent::Dtmf(_));
+    assert!(
+        !world.phones[&ann].events.iter().any(key),
+        "a PIN is told to nobody"
+    );
+
+    let eve = with_pin(&mut world);
+    press(&mut world, eve, "111122223333");
+    let removed = LegEvent::Removed(LegRemoval::Denied);
+    assert_eq!(world.phones[&eve].events.last(), Some(&removed));
+}

@@ -1,0 +1,137 @@
+//! The shapes of trunks and routing rules.
+
+use serde_json::{Value, json};
+
+use super::shape::{Field, count, flag, id, line, nullable_id, object, optional, text, time};
+
+pub(super) fn all() -> Vec<(&'static str, Value)> {
+    let mut trunk = optional(&trunk_fields());
+    trunk["required"] = json!(["name"]);
+    trunk["properties"]["name"]["minLength"] = json!(1);
+    vec![
+        ("Trunk", kept(trunk_fields())),
+        ("TrunkBody", trunk),
+        ("TrunkChange", optional(&trunk_fields())),
+        ("RoutingRule", kept(rule_fields())),
+        ("RoutingRuleBody", optional(&rule_fields())),
+    ]
+}
+
+/// As replies show it.
+pub(super) fn kept(fields: Vec<Field>) -> Value {
+    let around = vec![("id", id()), ("created_at", time()), ("updated_at", time())];
+    object(&[around, fields].concat())
+}
+
+fn trunk_fields() -> Vec<Field> {
+    vec![
+        ("name", line("What you call it.")),
+        (
+            "cidrs",
+            json!({
+                "type": "array", "maxItems": 64, "items": text("A network such as 192.0.2.0/28."),
+                "description": "Where its calls come from; none: anywhere, with a credential.",
+            }),
+        ),
+        (
+            "credential_id",
+            described(
+                nullable_id(),
+                "The SIP credential its calls bring; null: its networks are proof enough.",
+            ),
+        ),
+        (
+            "profile",
+            or_null(text("SIP profile; null: chosen as for any other peer.")),
+        ),
+        (
+            "country_code",
+            json!({
+                "type": ["string", "null"], "pattern": "^[1-9][0-9]{0,2}$",
+                "description": "Completes numbers that are dialled nationally, with a leading 0.",
+            }),
+        ),
+        (
+            "allow_meeting_ids",
+            flag("Its calls may dial a meeting's id where no rule fits."),
+        ),
+        (
+            "concurrent_calls_max",
+            limit("Calls at a time; null: no limit of its own."),
+        ),
+        (
+            "calls_per_second_max",
+            limit("New calls a second; null: no limit of its own."),
+        ),
+        ("enabled", flag("False: as if it were not there.")),
+    ]
+}
+
+fn rule_fields() -> Vec<Field> {
+    let name = "^[A-Za-z0-9.!%*_+`'~-]{1,64}$";
+    let name = |says| json!({ "type": ["string", "null"], "pattern": name, "description": says });
+    vec![
+        ("name", line("What you call it.")),
+        (
+            "priority",
+            json!({
+                "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX,
+                "description": "The lowest that fits counts; then the more exact, then the older.",
+            }),
+        ),
+        (
+            "trunk_id",
+            described(nullable_id(), "For this trunk's calls only."),
+        ),
+        ("number", or_null(text("Fits this number, in E.164."))),
+        (
+            "prefix",
+            or_null(text("Fits numbers that begin so, in E.164.")),
+        ),
+        ("header", name("Fits calls with this header.")),
+        (
+            "uri_parameter",
+            name("Fits calls with this parameter in the Request-URI."),
+        ),
+        (
+            "value",
+            or_null(line("The header's or parameter's; null: any.")),
+        ),
+        (
+            "meeting_id",
+            described(
+                nullable_id(),
+                "Where it leads; null: the header's or parameter's value is the meeting's id.",
+            ),
+        ),
+        (
+            "preset_name",
+            or_null(text("Preset of its callers; null: phone.")),
+        ),
+        (
+            "pin",
+            json!({
+                "type": ["string", "null"], "pattern": "^[0-9]{4,12}$",
+                "description": "What the caller must press before it is let in.",
+            }),
+        ),
+        ("enabled", flag("False: as if it were not there.")),
+    ]
+}
+
+fn limit(says: &str) -> Value {
+    let mut limit = or_null(count(says));
+    limit["minimum"] = json!(1);
+    limit["maximum"] = json!(u32::MAX);
+    limit
+}
+
+fn or_null(mut schema: Value) -> Value {
+    schema["type"] = json!([schema["type"], "null"]);
+    schema
+}
+
+fn described(mut schema: Value, says: &str) -> Value {
+    schema["description"] = json!(says);
+    schema
+}
