@@ -7,7 +7,8 @@ use ringbridge::probe::phone::Dial;
 use ringbridge::probe::sound::Voice;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Sipp, Transport, wait};
+use crate::harness::sipp::{Sipp, Transport};
+use crate::harness::{Server, wait};
 
 const SOON: Duration = Duration::from_secs(10);
 const CARRIER: &str = "127.0.0.5";

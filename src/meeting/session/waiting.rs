@@ -109,6 +109,7 @@ impl Session {
         if host.accept_waiting {
             let automatic = |entry: &Seat| {
                 entry.joining.preset.waiting_room == WaitingRoom::OnPrivilegedUserEntry
+                    && entry.joining.pin.is_none()
             };
             self.admit_where(now, automatic);
             if self.seats.values().any(|entry| entry.waits) {
