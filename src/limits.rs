@@ -204,6 +204,10 @@ pub const PEER_DESCRIPTION_BYTES_MAX: usize = 512 * 1024;
 /// the offer is refused.
 pub const PEER_FIRST_OFFER_SECTIONS_MAX: usize = 16;
 
+/// Streams known of one source: three simulcast layers, and one that has just been replaced. More:
+/// the one silent longest is forgotten.
+pub const TRACK_LAYERS_MAX: usize = 4;
+
 /// Packets kept of each video stream sent to a browser, to be sent again when it asks: 2 s of 2.5
 /// Mbit/s, some 32 KiB beside the payloads, which all receivers share. Older ones are forgotten; a
 /// power of two, so that the wrap of sequence numbers keeps places.

@@ -3,7 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::meeting::peer::SlotId;
+use crate::meeting::track::{TrackCodec, TrackKind};
+use crate::meeting::vp8::Pictures;
 
 /// Dropped packets remembered, for late ones before them: more than any reordering.
 const DROPS_REMEMBERED: usize = 64;
@@ -25,6 +29,23 @@ pub struct Forward {
     first_timestamp: u32,
     /// Nothing of the present track has been sent.
     fresh: bool,
+    kind: TrackKind,
+    aim: Aim,
+    /// The stream of the track that is sent now.
+    stream: Option<u32>,
+    /// Numbers in VP8 payloads.
+    pictures: Option<Pictures>,
+}
+
+/// Which of a track's streams is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Whichever comes.
+    Anything,
+    /// This one, from its next keyframe on; until then the one before.
+    Stream(u32),
+    /// None: the picture is not looked at.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -59,15 +80,79 @@ pub struct Numbers {
 
 impl Forward {
     /// Through `slot`; the first numbers are random (RFC 3550 §5.1).
-    pub fn new(slot: SlotId, clock_rate_hz: u32, sequence: u16, timestamp: u32) -> Self {
+    pub fn new(slot: SlotId, codec: TrackCodec, sequence: u16, timestamp: u32) -> Self {
         Self {
             slot,
-            clock_rate_hz,
+            clock_rate_hz: codec.clock_rate_hz(),
             source: None,
             sent: None,
             first_sequence: sequence,
             first_timestamp: timestamp,
             fresh: true,
+            kind: codec.kind(),
+            aim: Aim::Anything,
+            stream: None,
+            pictures: (codec == TrackCodec::Vp8).then(Pictures::default),
+        }
+    }
+
+    /// Which stream is wanted from now on.
+    pub fn aim(&mut self, aim: Aim) {
+        self.aim = aim;
+        if aim == Aim::Nothing {
+            self.stop();
+        }
+    }
+
+    /// What comes next is a line of its own, however long the pause.
+    fn stop(&mut self) {
+        self.stream = None;
+        self.source = None;
+    }
+
+    /// The stream that is sent, or would be if it came.
+    pub fn stream(&self) -> Option<u32> {
+        match self.aim {
+            Aim::Stream(ssrc) => Some(ssrc),
+            Aim::Anything | Aim::Nothing => self.stream,
+        }
+    }
+
+    /// The stream that cannot be sent before its next keyframe.
+    pub fn awaits_keyframe_of(&self) -> Option<u32> {
+        match self.aim {
+            Aim::Stream(ssrc) if self.stream != Some(ssrc) => Some(ssrc),
+            _ => None,
+        }
+    }
+
+    /// Whether a packet of a stream goes on; `begins` if a picture can be begun with it.
+    pub fn takes(&mut self, ssrc: u32, begins: bool) -> bool {
+        if self.stream == Some(ssrc) {
+            return true;
+        }
+        // A picture that follows another must not be taken for its continuation.
+        let may_begin = begins || self.kind == TrackKind::Audio || self.sent.is_none();
+        let wanted = match self.aim {
+            Aim::Anything => true,
+            Aim::Stream(wanted) => wanted == ssrc,
+            Aim::Nothing => false,
+        };
+        if wanted && may_begin {
+            self.stream = Some(ssrc);
+            if let Some(pictures) = &mut self.pictures {
+                pictures.restart();
+            }
+            return true;
+        }
+        false
+    }
+
+    /// The payload with what must run on inside of it.
+    pub fn rewrite_payload(&mut self, payload: &Bytes) -> Bytes {
+        match &mut self.pictures {
+            Some(pictures) => pictures.rewrite(payload),
+            None => payload.clone(),
         }
     }
 
@@ -79,7 +164,8 @@ impl Forward {
     /// Another track takes the slot: the numbers run on, since the stream's SSRC, and with it the
     /// packet index of SRTP (RFC 3711 §3.3.1), stays the same.
     pub fn restart(&mut self) {
-        self.source = None;
+        self.stop();
+        self.aim = Aim::Anything;
         self.fresh = true;
     }
 
@@ -105,7 +191,7 @@ impl Forward {
 
     /// A packet of the source that is not forwarded (padding only): the ones after it close up.
     pub fn skip(&mut self, now: Instant, ssrc: u32, sequence: u16, timestamp: u32) {
-        if self.fresh {
+        if self.fresh || self.stream != Some(ssrc) {
             return;
         }
         let (extended, source) = self.follow(now, ssrc, sequence, timestamp);
@@ -176,7 +262,7 @@ mod tests {
     use super::*;
 
     fn forward() -> Forward {
-        Forward::new(SlotId::for_test(0), 90_000, 65_534, 1_000)
+        Forward::new(SlotId::for_test(0), TrackCodec::H264, 65_534, 1_000)
     }
 
     #[test]
@@ -205,6 +291,7 @@ mod tests {
         let now = Instant::now();
         let mut forward = forward();
         let sequence_of = |n: Numbers| n.sequence;
+        assert!(forward.takes(1, true));
         assert_eq!(sequence_of(forward.rewrite(now, 1, 100, 0)), 65_534);
         forward.skip(now, 1, 102, 0);
         forward.skip(now, 1, 103, 0);
@@ -229,5 +316,40 @@ mod tests {
         assert_eq!((numbers.sequence, numbers.timestamp), (65_535, 91_000));
         let next = forward.rewrite(later, 2, 60_001, 3_077);
         assert_eq!((next.sequence, next.timestamp), (0, 94_000));
+    }
+
+    #[test]
+    fn a_stream_is_left_at_the_keyframe_of_the_one_aimed_at() {
+        let mut forward = forward();
+        let now = Instant::now();
+        forward.aim(Aim::Stream(1));
+        assert!(forward.takes(1, false), "the first of all begins anywhere");
+        forward.rewrite(now, 1, 10, 0);
+        forward.aim(Aim::Stream(2));
+        assert_eq!(forward.awaits_keyframe_of(), Some(2));
+        assert!(!forward.takes(2, false) && forward.takes(1, false));
+        assert!(forward.takes(2, true));
+        assert!(!forward.takes(1, true), "the old one is over");
+        assert_eq!(forward.awaits_keyframe_of(), None);
+        assert_eq!(forward.rewrite(now, 2, 900, 7).sequence, 65_535);
+    }
+
+    #[test]
+    fn a_pause_leaves_no_gap_and_ends_with_a_keyframe() {
+        let mut forward = forward();
+        let now = Instant::now();
+        forward.aim(Aim::Stream(1));
+        assert!(forward.takes(1, true));
+        forward.rewrite(now, 1, 10, 0);
+        forward.aim(Aim::Nothing);
+        assert!(!forward.takes(1, true));
+        assert_eq!(forward.awaits_keyframe_of(), None);
+        forward.aim(Aim::Stream(1));
+        assert!(
+            !forward.takes(1, false),
+            "a continuation of what was not seen"
+        );
+        assert!(forward.takes(1, true));
+        assert_eq!(forward.rewrite(now, 1, 500, 0).sequence, 65_535);
     }
 }

@@ -119,6 +119,19 @@ pub enum ClientMessage {
         /// False refuses a request or revokes a grant.
         allowed: bool,
     },
+    /// How I show somebody's video: the server sends the simulcast layer that fits, or nothing.
+    Subscribe {
+        /// Whose.
+        participant_id: ParticipantId,
+        /// Which of theirs.
+        source: Source,
+        /// Width of the picture on my screen, in its own pixels; the largest if it is not said.
+        #[serde(default)]
+        max_width: Option<u32>,
+        /// Whether it is on my screen at all.
+        #[serde(default = "yes")]
+        visible: bool,
+    },
     /// I am leaving; the server closes the socket after cleaning up.
     Leave,
     /// Keep-alive; answered with `pong`.

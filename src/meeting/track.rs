@@ -1,8 +1,7 @@
 //! One audio or video source published into a Session.
 
-use std::time::Instant;
-
 use crate::id::ParticipantId;
+use crate::meeting::layer::Layers;
 use crate::meeting::signal::Source;
 
 /// Names a seat in a worker; never used twice.
@@ -79,12 +78,10 @@ pub struct Track {
     pub muted_by_self: bool,
     /// Somebody with the permission silenced it: nothing is forwarded or mixed.
     pub muted_by_server: bool,
-    /// When a keyframe was last asked of the publisher.
-    pub keyframe_requested_at: Option<Instant>,
-    /// A keyframe is wanted as soon as one may be asked for again.
+    /// A keyframe is wanted as soon as there is a stream to ask one of.
     pub keyframe_pending: bool,
-    /// The publisher's stream, once a packet came.
-    pub ssrc: Option<u32>,
+    /// The publisher's streams, once packets came.
+    pub layers: Layers,
 }
 
 impl Track {

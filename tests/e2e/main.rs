@@ -24,6 +24,7 @@ mod probe;
 mod rest_api;
 mod sdk_types;
 mod secrets;
+mod simulcast;
 mod sip_signalling;
 mod sip_streams;
 mod sound_quality;

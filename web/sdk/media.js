@@ -3,7 +3,11 @@ import { Emitter } from './emitter.js';
 /** @typedef {'microphone' | 'camera' | 'screen'} Source */
 
 /** Sending ceilings in bit/s. Opus needs none: it is small. */
-const CAMERA_BITRATE_MAX = 1_200_000;
+const CAMERA_LAYERS = [
+  { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 450_000 },
+  { rid: 'f', maxBitrate: 1_200_000 },
+];
 const SCREEN_BITRATE_MAX = 2_500_000;
 
 /** A remote track and whose it is.
@@ -38,8 +42,9 @@ export class MediaConnection extends Emitter {
     // Its end is the server's prompt sign that we are gone; nothing is said on it.
     this.#channel = this.#pc.createDataChannel('ringbridge');
     this.#add('microphone', 'audio');
-    this.#add('camera', 'video', { maxBitrate: CAMERA_BITRATE_MAX });
-    this.#add('screen', 'video', { maxBitrate: SCREEN_BITRATE_MAX });
+    // The same picture in three sizes; who sees it small is sent the small one.
+    this.#add('camera', 'video', CAMERA_LAYERS);
+    this.#add('screen', 'video', [{ maxBitrate: SCREEN_BITRATE_MAX }]);
   }
 
   /** @returns {RTCPeerConnectionState} */
@@ -95,12 +100,12 @@ export class MediaConnection extends Emitter {
     this.#pc.close();
   }
 
-  #add(source, kind, encoding) {
+  #add(source, kind, sendEncodings) {
     this.#transceivers.set(
       source,
       this.#pc.addTransceiver(kind, {
         direction: 'sendonly',
-        ...(encoding ? { sendEncodings: [encoding] } : {}),
+        ...(sendEncodings ? { sendEncodings } : {}),
       }),
     );
   }

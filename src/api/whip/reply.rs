@@ -74,6 +74,7 @@ impl From<Refused> for ApiError {
             ),
             Refused::Offer(code, message) => match code.as_str() {
                 "description_too_large" => Self::too_large(),
+                "waiting" => make(StatusCode::FORBIDDEN, "waiting", message.into()),
                 _ => make(
                     StatusCode::UNPROCESSABLE_ENTITY,
                     "bad_description",

@@ -231,6 +231,35 @@ fn names_stream(line: &str) -> bool {
         .any(|name| line.strip_prefix("a=").is_some_and(|a| a.starts_with(name)))
 }
 
+/// With the layers we receive (RFC 8853 §5) in the m-lines that have some: `rtc` writes them only
+/// into the answer to a description that names them, and a browser that is offered less sends
+/// less.
+pub(super) fn with_layers(sdp: &str, layers: &[(String, Vec<String>)]) -> String {
+    let read = Description::read(sdp);
+    let mut sections = read.sections.iter();
+    let mut out = String::with_capacity(sdp.len());
+    let mut rids: Option<&[String]> = None;
+    for line in sdp.lines() {
+        if line.starts_with("m=") {
+            let mid = sections.next().map(|section| &section.mid);
+            let of_section = layers.iter().find(|(of, _)| Some(of) == mid);
+            rids = of_section.map(|(_, rids)| rids.as_slice());
+        }
+        let says_layers = line.starts_with("a=rid:") || line.starts_with("a=simulcast:");
+        if rids.is_some() && says_layers {
+            continue;
+        }
+        push_line(&mut out, line);
+        if let Some(rids) = rids.filter(|_| line.starts_with("a=mid:")) {
+            for rid in rids {
+                push_line(&mut out, &format!("a=rid:{rid} recv"));
+            }
+            push_line(&mut out, &format!("a=simulcast:recv {}", rids.join(";")));
+        }
+    }
+    out
+}
+
 /// With our candidates, and only ours, in the first m-line (the one that stands for the bundle).
 pub(super) fn with_candidates(sdp: &str, candidates: &[String]) -> String {
     let mut out = String::with_capacity(sdp.len() + candidates.len() * 80);
@@ -312,6 +341,20 @@ mod tests {
         );
         assert!(sdp.find("a=end-of-candidates").unwrap() < first_video);
         assert!(!without_known_streams(OFFER, &[]).contains("10.0.0.1"));
+    }
+
+    #[test]
+    fn layers_are_asked_for_in_their_own_section_once() {
+        let layers = [("1".to_owned(), vec!["q".to_owned(), "f".to_owned()])];
+        let once = with_layers(OFFER, &layers);
+        let video = once.find("m=video").unwrap();
+        assert!(
+            once.find("a=rid:q recv\r\na=rid:f recv\r\na=simulcast:recv q;f")
+                .unwrap()
+                > video
+        );
+        assert_eq!(with_layers(&once, &layers), once);
+        assert_eq!(with_layers(OFFER, &[]), OFFER);
     }
 
     #[test]

@@ -35,6 +35,12 @@ use crate::id::ParticipantId;
 use crate::meeting::signal::{ClientMessage, ServerMessage, Source, SourceMid, TrackView};
 use crate::meeting::track::TrackCodec;
 
+const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+
+/// Packets of a layer that say which it is.
+const LAYER_NAMED_PACKETS: u32 = 5;
+
 /// An RTP packet as the browser got it.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
@@ -50,7 +56,11 @@ pub(crate) struct Browser {
     microphone_ssrc: u32,
     camera_ssrc: u32,
     sequences: HashMap<u32, u16>,
+    layer_packets: HashMap<usize, u32>,
     level_id: Option<u8>,
+    /// Ids of the extensions MID and RID.
+    layer_ids: Option<(u8, u8)>,
+    rids: Vec<String>,
     pub connected: bool,
     pub keyframes_asked: usize,
     /// Who is behind each m-line, by the last offer.
@@ -66,6 +76,11 @@ pub(crate) struct Browser {
 impl Browser {
     /// At `address`; its streams have the two numbers after `ssrc`.
     pub fn new(now: Instant, address: SocketAddr, ssrc: u32) -> Self {
+        Self::with_layers(now, address, ssrc, &[])
+    }
+
+    /// Its camera sends a layer of each of these RIDs, with SSRCs from the second number on.
+    pub fn with_layers(now: Instant, address: SocketAddr, ssrc: u32, rids: &[&str]) -> Self {
         let mut media = MediaEngine::default();
         for (codec, kind, payload_type) in [
             (TrackCodec::Opus, RtpCodecKind::Audio, 109),
@@ -87,6 +102,14 @@ impl Browser {
             };
             media
                 .register_header_extension(capability, RtpCodecKind::Audio, None)
+                .unwrap();
+        }
+        for uri in [MID_URI, RID_URI] {
+            let capability = RTCRtpHeaderExtensionCapability {
+                uri: uri.to_owned(),
+            };
+            media
+                .register_header_extension(capability, RtpCodecKind::Video, None)
                 .unwrap();
         }
         let registry = configure_nack(Default::default(), &mut media);
@@ -119,8 +142,8 @@ impl Browser {
         let candidate = RTCIceCandidate::from(&candidate).to_json().unwrap();
         connection.add_local_candidate(candidate).unwrap();
         let (microphone_ssrc, camera_ssrc) = (ssrc + 1, ssrc + 2);
-        add_sender(&mut connection, TrackCodec::Opus, microphone_ssrc);
-        add_sender(&mut connection, TrackCodec::Vp8, camera_ssrc);
+        add_sender(&mut connection, TrackCodec::Opus, microphone_ssrc, &[]);
+        add_sender(&mut connection, TrackCodec::Vp8, camera_ssrc, rids);
         connection.create_data_channel("ringbridge", None).unwrap();
         Self {
             connection,
@@ -128,7 +151,10 @@ impl Browser {
             microphone_ssrc,
             camera_ssrc,
             sequences: HashMap::new(),
+            layer_packets: HashMap::new(),
             level_id: None,
+            layer_ids: None,
+            rids: rids.iter().map(|rid| (*rid).to_owned()).collect(),
             connected: false,
             keyframes_asked: 0,
             tracks: Vec::new(),
@@ -184,6 +210,7 @@ impl Browser {
         match message {
             ServerMessage::Answer { sdp } => {
                 self.level_id = Description::read(sdp).sections[0].audio_level_id;
+                self.layer_ids = extension_id(sdp, MID_URI).zip(extension_id(sdp, RID_URI));
                 let answer = RTCSessionDescription::answer(sdp.clone()).unwrap();
                 self.connection.set_remote_description(now, answer).unwrap();
                 self.pump();
@@ -316,6 +343,22 @@ impl Browser {
         self.send(now, ssrc, 120, timestamp, marker, None, payload);
     }
 
+    /// Sends a packet of one of the camera's layers; the first few say which it is, as Chrome's
+    /// do until the first report.
+    pub fn show_layer(&mut self, now: Instant, layer: usize, timestamp: u32, payload: &[u8]) {
+        let ssrc = self.camera_ssrc + layer as u32;
+        let sent = self.layer_packets.entry(layer).or_insert(0);
+        *sent += 1;
+        let named = (*sent <= LAYER_NAMED_PACKETS)
+            .then_some(self.layer_ids)
+            .flatten();
+        let extensions = named.map_or_else(Vec::new, |(mid, rid)| {
+            let name = self.rids[layer].as_bytes().to_vec();
+            vec![(mid, b"1".to_vec()), (rid, name)]
+        });
+        self.send(now, ssrc, 120, timestamp, true, extensions, payload);
+    }
+
     #[allow(clippy::too_many_arguments)]
     fn send(
         &mut self,
@@ -324,7 +367,7 @@ impl Browser {
         payload_type: u8,
         timestamp: u32,
         marker: bool,
-        extension: Option<(u8, Vec<u8>)>,
+        extensions: impl IntoIterator<Item = (u8, Vec<u8>)>,
         payload: &[u8],
     ) {
         let sequence = self.sequences.entry(ssrc).or_insert(65_500);
@@ -338,7 +381,7 @@ impl Browser {
             ssrc,
             ..Default::default()
         };
-        if let Some((id, value)) = extension {
+        for (id, value) in extensions {
             header.set_extension(id, Bytes::from(value)).unwrap();
         }
         let packet = rtc::rtp::Packet {
@@ -374,21 +417,30 @@ impl Browser {
     }
 }
 
-fn add_sender(connection: &mut RTCPeerConnection, codec: TrackCodec, ssrc: u32) {
+/// Id of an extension, by the first m-line that has it.
+fn extension_id(sdp: &str, uri: &str) -> Option<u8> {
+    let line = sdp.lines().find(|line| line.ends_with(uri))?;
+    let id = line.strip_prefix("a=extmap:")?.split([' ', '/']).next()?;
+    id.parse().ok()
+}
+
+fn add_sender(connection: &mut RTCPeerConnection, codec: TrackCodec, ssrc: u32, rids: &[&str]) {
     let kind = match codec {
         TrackCodec::Opus => RtpCodecKind::Audio,
         TrackCodec::Vp8 | TrackCodec::H264 => RtpCodecKind::Video,
     };
-    let encoding = RTCRtpEncodingParameters {
+    let encoding = |(index, rid): (usize, &&str)| RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters {
-            ssrc: Some(ssrc),
+            ssrc: Some(ssrc + index as u32),
+            rid: (*rid).to_owned(),
             ..Default::default()
         },
         codec: rtp_codec(codec),
         ..Default::default()
     };
     let name = format!("sender-{ssrc}");
-    let encodings = vec![encoding];
+    let rids = if rids.is_empty() { &[""] } else { rids };
+    let encodings: Vec<_> = rids.iter().enumerate().map(encoding).collect();
     let track = MediaStreamTrack::new(name.clone(), name.clone(), name, kind, encodings.clone());
     let init = RTCRtpTransceiverInit {
         direction: RTCRtpTransceiverDirection::Sendonly,

@@ -17,7 +17,7 @@ use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::shared::error::Error as RtcError;
 
 use self::description::{Description, Direction};
-use crate::limits::{PEER_DESCRIPTION_BYTES_MAX, PEER_FIRST_OFFER_SECTIONS_MAX};
+use crate::limits::{PEER_DESCRIPTION_BYTES_MAX, PEER_FIRST_OFFER_SECTIONS_MAX, TRACK_LAYERS_MAX};
 use crate::meeting::signal::Source;
 use crate::meeting::signal::SourceMid;
 use crate::meeting::track::{TrackCodec, TrackKind};
@@ -127,6 +127,8 @@ pub struct Peer {
     slots: Vec<Slot>,
     /// The browser's m-lines.
     sources: Vec<SourceMid>,
+    /// Layers of those it sends more than one of: `a=mid`, RIDs.
+    layers: Vec<(String, Vec<String>)>,
     /// `a=mid` of those whose streams have been named.
     named: Vec<String>,
     /// Its payload types.
@@ -248,6 +250,7 @@ impl Peer {
             offer_due: None,
             slots: Vec::new(),
             sources: Vec::new(),
+            layers: simulcast_layers(&read),
             named: Vec::new(),
             payload_types: HashMap::new(),
             audio_level_id: None,
@@ -289,7 +292,7 @@ impl Peer {
             .map_err(unusable)?;
         self.remember_named(&read);
         let answer = self.connection.create_answer(None).map_err(unusable)?;
-        let text = description::with_candidates(&answer.sdp, &self.candidates);
+        let text = self.written(&answer.sdp);
         self.connection
             .set_local_description(now, answer)
             .map_err(unusable)?;
@@ -349,7 +352,7 @@ impl Peer {
                     slot.offered = slot.taken;
                 }
                 self.pump();
-                Some(description::with_candidates(&text, &self.candidates))
+                Some(self.written(&text))
             }
             Err(_) => {
                 self.end(PeerOutput::Lost);
@@ -385,6 +388,12 @@ impl Peer {
         Ok(())
     }
 
+    /// A description of ours as the browser gets it.
+    fn written(&self, sdp: &str) -> String {
+        let sdp = description::with_layers(sdp, &self.layers);
+        description::with_candidates(&sdp, &self.candidates)
+    }
+
     fn remember_named(&mut self, description: &Description) {
         let sections = description.sections.iter();
         for section in sections.filter(|section| section.names_streams) {
@@ -402,6 +411,16 @@ impl Peer {
             }
         }
     }
+}
+
+/// The m-lines on which more than one layer comes.
+fn simulcast_layers(description: &Description) -> Vec<(String, Vec<String>)> {
+    let sections = description.sections.iter();
+    let layered = sections.filter(|section| section.rids.len() > 1);
+    let bounded = |rids: &[String]| rids.iter().take(TRACK_LAYERS_MAX - 1).cloned().collect();
+    layered
+        .map(|section| (section.mid.clone(), bounded(&section.rids)))
+        .collect()
 }
 
 /// The browser's own word for its m-lines, or, when it says nothing, the usual order: first audio

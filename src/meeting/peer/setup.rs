@@ -180,6 +180,11 @@ fn register_codecs(media: &mut MediaEngine) -> Result<(), RtcError> {
     for (uri, kind) in [
         ("urn:ietf:params:rtp-hdrext:sdes:mid", RtpCodecKind::Audio),
         ("urn:ietf:params:rtp-hdrext:sdes:mid", RtpCodecKind::Video),
+        // Names simulcast layers until the first report about them.
+        (
+            "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+            RtpCodecKind::Video,
+        ),
         (
             "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
             RtpCodecKind::Audio,

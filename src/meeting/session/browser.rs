@@ -8,7 +8,9 @@ use rand::distr::Alphanumeric;
 
 use super::publish::TrackPacket;
 use super::{Media, Session, SessionOutput};
+use crate::meeting::layer::Wish;
 use crate::meeting::peer::{IncomingRtp, Peer, PeerError, PeerOutput};
+use crate::meeting::picture;
 use crate::meeting::signal::{
     ByeReason, ClientMessage, ServerMessage, Source, SourceMid, SourceState,
 };
@@ -55,6 +57,16 @@ impl Session {
                 source,
                 allowed,
             } => self.grant_produce(now, seat, participant_id, source, allowed),
+            ClientMessage::Subscribe {
+                participant_id,
+                source,
+                max_width,
+                visible,
+            } => {
+                let max_width = max_width.map(|width| u16::try_from(width).unwrap_or(u16::MAX));
+                let wish = Wish { max_width, visible };
+                self.handle_subscribe(now, seat, participant_id, source, wish);
+            }
             ClientMessage::Leave => self.remove(now, seat, ByeReason::Left),
             ClientMessage::Ping => self.signal(seat, ServerMessage::Pong),
             ClientMessage::Join { .. } => {
@@ -238,14 +250,18 @@ impl Session {
         let Some(track) = self.tracks.get_mut(&id) else {
             return;
         };
+        let keyframe = picture::keyframe(track.codec, &packet.payload);
         let forwarded = TrackPacket {
             ssrc: packet.ssrc,
             sequence: packet.sequence,
             timestamp: packet.timestamp,
             marker: packet.marker,
+            begins: keyframe.is_some(),
             payload: &packet.payload,
         };
-        track.ssrc = Some(packet.ssrc);
+        let width = keyframe.and_then(|keyframe| keyframe.width);
+        let heard = (packet.ssrc, packet.payload.len());
+        let changed = track.layers.heard(now, heard.0, heard.1, width);
         if track.is_muted() {
             return;
         }
@@ -254,6 +270,9 @@ impl Session {
             return self.skip_packet(now, id, &forwarded);
         }
         let participant = track.participant;
+        if changed {
+            self.aim_track(now, id);
+        }
         if packet.source == Source::Microphone {
             if let Some(level) = packet.level {
                 self.speaker.heard(participant, level);

@@ -33,6 +33,7 @@ mod phones;
 mod publish;
 mod rights;
 mod seat;
+mod select;
 mod tick;
 mod waiting;
 
@@ -346,6 +347,11 @@ impl Session {
         }
         let participant_id = view.id;
         self.spoke_at.remove(&participant_id);
+        for browser in self.seats.values_mut().filter_map(Seat::browser) {
+            browser
+                .wishes
+                .retain(|(whose, _), _| *whose != participant_id);
+        }
         if !hidden {
             self.broadcast(seat, &ServerMessage::ParticipantLeft { participant_id });
         }

@@ -77,8 +77,8 @@ impl Session {
         let ssrc = || rng.random();
         let (peer, answer, lines) = Peer::answer_player(now, setup, &ufrag, &password, sdp, ssrc)?;
         let idle = lines.iter().map(|slot| {
-            let rate = peer.slot_codec(*slot).clock_rate_hz();
-            Forward::new(*slot, rate, self.rng.random(), self.rng.random())
+            let codec = peer.slot_codec(*slot);
+            Forward::new(*slot, codec, self.rng.random(), self.rng.random())
         });
         let idle = idle.collect();
         if let Some(browser) = self.browser(seat) {
@@ -160,7 +160,8 @@ impl Session {
             }
         }
         for (_, track) in changed {
-            self.want_keyframe(now, track);
+            self.aim(now, seat, track);
+            self.want_keyframe(now, track, None);
         }
     }
 }

@@ -72,6 +72,7 @@ impl Session {
             sequence: passed.voice.sequence,
             timestamp: passed.voice.timestamp,
             marker: passed.voice.marker,
+            begins: false,
             payload: &passed.voice.payload,
         };
         match passed.is_voice {

@@ -1,6 +1,6 @@
 //! Tracks: published by one seat, forwarded to every other browser.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use rand::Rng;
@@ -8,12 +8,10 @@ use rand::Rng;
 use super::{Media, Session, SessionOutput, take_transmits};
 use crate::id::ParticipantId;
 use crate::meeting::forward::Forward;
-use crate::meeting::peer::{OutgoingRtp, Peer, SlotId};
+use crate::meeting::layer::Layers;
+use crate::meeting::peer::{OutgoingRtp, Peer};
 use crate::meeting::signal::{ServerMessage, Source, SourceState, TrackView};
-use crate::meeting::track::{SeatId, Track, TrackCodec, TrackId, TrackKind};
-
-/// Keyframes are dear: one publisher is asked at most this often, however many ask us.
-const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+use crate::meeting::track::{SeatId, Track, TrackCodec, TrackId};
 
 /// Packet of a published track on its way to browsers.
 pub(super) struct TrackPacket<'a> {
@@ -21,6 +19,8 @@ pub(super) struct TrackPacket<'a> {
     pub sequence: u16,
     pub timestamp: u32,
     pub marker: bool,
+    /// A picture can be begun here.
+    pub begins: bool,
     pub payload: &'a Bytes,
 }
 
@@ -46,9 +46,8 @@ impl Session {
             codec,
             muted_by_self,
             muted_by_server: false,
-            keyframe_requested_at: None,
             keyframe_pending: false,
-            ssrc: None,
+            layers: Layers::default(),
         };
         self.tracks.insert(id, track);
         let listeners: Vec<SeatId> = self.seats.keys().copied().collect();
@@ -114,8 +113,7 @@ impl Session {
                 }
                 None => {
                     let (sequence, timestamp) = (self.rng.random(), self.rng.random());
-                    let rate = track.codec.clock_rate_hz();
-                    Forward::new(slot, rate, sequence, timestamp)
+                    Forward::new(slot, track.codec, sequence, timestamp)
                 }
             };
             browser.subscriptions.insert(id, forward);
@@ -141,7 +139,7 @@ impl Session {
             else {
                 continue;
             };
-            if !peer.is_open(forward.slot) {
+            if !peer.is_open(forward.slot) || !forward.takes(packet.ssrc, packet.begins) {
                 continue;
             }
             let numbers = forward.rewrite(now, packet.ssrc, packet.sequence, packet.timestamp);
@@ -149,7 +147,7 @@ impl Session {
                 sequence: numbers.sequence,
                 timestamp: numbers.timestamp,
                 marker: packet.marker,
-                payload: packet.payload.clone(),
+                payload: forward.rewrite_payload(packet.payload),
             };
             peer.send(now, forward.slot, outgoing);
             take_transmits(&mut self.egress, *seat, peer);
@@ -178,75 +176,6 @@ impl Session {
                 _ => false,
             }
         })
-    }
-
-    // ── keyframes ─────────────────────────────────────────────────────────────────────────────
-
-    /// A browser asks for a keyframe of what its slot carries.
-    pub(super) fn relay_keyframe_request(&mut self, now: Instant, seat: SeatId, slot: SlotId) {
-        let Some(Media::Browser(browser)) = self.seats.get(&seat).map(|seat| &seat.media) else {
-            return;
-        };
-        let carried = browser
-            .subscriptions
-            .iter()
-            .find(|(_, forward)| forward.slot == slot);
-        if let Some(track) = carried.map(|(track, _)| *track) {
-            self.want_keyframe(now, track);
-        }
-    }
-
-    /// Slots of this browser have opened: what has not been seen yet must begin with a keyframe.
-    pub(super) fn begin_video(&mut self, now: Instant, seat: SeatId) {
-        let Some(Media::Browser(browser)) = self.seats.get(&seat).map(|seat| &seat.media) else {
-            return;
-        };
-        let Some(peer) = &browser.peer else {
-            return;
-        };
-        let fresh: Vec<TrackId> = browser
-            .subscriptions
-            .iter()
-            .filter(|(_, forward)| forward.is_fresh() && peer.is_open(forward.slot))
-            .map(|(track, _)| *track)
-            .collect();
-        for track in fresh {
-            self.want_keyframe(now, track);
-        }
-    }
-
-    pub(super) fn want_keyframe(&mut self, now: Instant, id: TrackId) {
-        let Some(track) = self.tracks.get_mut(&id) else {
-            return;
-        };
-        if track.codec.kind() != TrackKind::Video {
-            return;
-        }
-        let asked = track.keyframe_requested_at;
-        let recently = asked.is_some_and(|at| now < at + KEYFRAME_INTERVAL);
-        track.keyframe_pending = recently || track.ssrc.is_none();
-        if track.keyframe_pending {
-            return;
-        }
-        track.keyframe_requested_at = Some(now);
-        let (seat, ssrc) = (track.seat, track.ssrc);
-        if let (Some(peer), Some(ssrc)) = (self.peer(seat), ssrc) {
-            peer.request_keyframe(now, ssrc);
-            self.flush_transmits(seat);
-        }
-    }
-
-    /// Asks for the keyframes that had to wait.
-    pub(super) fn request_pending_keyframes(&mut self, now: Instant) {
-        let pending: Vec<TrackId> = self
-            .tracks
-            .values()
-            .filter(|track| track.keyframe_pending)
-            .map(|track| track.id)
-            .collect();
-        for track in pending {
-            self.want_keyframe(now, track);
-        }
     }
 
     // ── mute ──────────────────────────────────────────────────────────────────────────────────
@@ -318,7 +247,7 @@ impl Session {
     fn after_mute(&mut self, now: Instant, track: Option<TrackId>, muted: bool) {
         match track {
             Some(track) if muted => self.bridge.remove(track),
-            Some(track) => self.want_keyframe(now, track),
+            Some(track) => self.want_keyframe(now, track, None),
             None => {}
         }
         self.arrange_players(now);

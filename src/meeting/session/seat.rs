@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::chat::Talk;
+use crate::id::ParticipantId;
 use crate::meeting::forward::Forward;
+use crate::meeting::layer::Wish;
 use crate::meeting::participant::Joining;
 use crate::meeting::peer::{Peer, SlotId};
 use crate::meeting::phone::PhoneLeg;
@@ -52,6 +54,8 @@ pub(super) struct Browser {
     pub idle: Vec<Forward>,
     /// Sources it has spoken about with `mute`: the others are muted until they send.
     pub declared: Vec<Source>,
+    /// How large it shows whose sources, and whether at all.
+    pub wishes: BTreeMap<(ParticipantId, Source), Wish>,
     /// It came over WHIP or WHEP: nothing can be offered to it.
     pub one_shot: Option<OneShotRole>,
     /// A player's m-lines, in the order of its offer.

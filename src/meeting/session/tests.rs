@@ -21,6 +21,7 @@ mod codecs;
 mod coder;
 mod host;
 mod loss;
+mod simulcast;
 mod sound;
 mod waiting;
 
@@ -140,8 +141,24 @@ impl World {
     }
 
     fn browser_as(&mut self, seat: SeatId, joining: Joining, tone_hz: Option<f64>) -> SeatId {
+        self.browser_showing(seat, joining, tone_hz, &[])
+    }
+
+    /// A browser whose camera sends these layers.
+    fn layered_browser(&mut self, rids: &[&str]) -> SeatId {
+        let (seat, joining) = self.joining(ParticipantKind::Browser);
+        self.browser_showing(seat, joining, None, rids)
+    }
+
+    fn browser_showing(
+        &mut self,
+        seat: SeatId,
+        joining: Joining,
+        tone_hz: Option<f64>,
+        rids: &[&str],
+    ) -> SeatId {
         let address = SocketAddr::from(([198, 51, 100, 1], 20_000 + seat.0 as u16));
-        let mut double = BrowserDouble::new(self.now, address, seat.0 as u32 * 1_000);
+        let mut double = BrowserDouble::with_layers(self.now, address, seat.0 as u32 * 1_000, rids);
         let id = joining.id;
         self.session
             .join_browser(self.now, seat, joining, "resume".to_owned())

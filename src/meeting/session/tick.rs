@@ -19,6 +19,9 @@ const LISTENERS_EVERY_TICKS: u64 = 50;
 /// Those who wait too long are looked for once a second.
 const WAITERS_EVERY_TICKS: u64 = 50;
 
+/// Layers of simulcast are chosen anew five times a second, between the levels.
+const AIM_EVERY_TICKS: u64 = 10;
+
 impl Session {
     /// One step of 20 ms. `skipped` ticks before it fell out (a stall): time has passed for them
     /// too. `wallclock` is the time since the Unix epoch.
@@ -39,6 +42,9 @@ impl Session {
         self.request_pending_keyframes(now);
         if self.ticks.is_multiple_of(WAITERS_EVERY_TICKS) {
             self.send_away_the_forgotten(now);
+        }
+        if self.ticks.is_multiple_of(AIM_EVERY_TICKS) {
+            self.aim_all(now);
         }
         if self.ticks.is_multiple_of(LEVELS_EVERY_TICKS)
             && let Some(levels) = self.speaker.report()
@@ -148,6 +154,7 @@ impl Session {
                 sequence: packet.sequence,
                 timestamp: packet.timestamp,
                 marker: packet.marker,
+                begins: false,
                 payload: &packet.payload,
             };
             self.fan_out(now, track, &packet);
