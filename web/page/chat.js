@@ -46,11 +46,13 @@ export class ChatPanel {
 
   /** Shows or hides what the preset allows. */
   showPermissions() {
-    const may = this.#meeting.permissions.chatPublic.canSend;
+    const { chatPublic, chatPrivate } = this.#meeting.permissions;
+    const may = chatPublic.canSend || chatPrivate.canSend;
     const hidden = !may && this.#meeting.chat.messages.length === 0;
     byId('chat').hidden = hidden;
     if (hidden && this.#panels.open === 'chat') this.#panels.close();
     byId('composer').hidden = !may;
+    this.#listPeople();
   }
 
   #send() {
@@ -109,13 +111,15 @@ export class ChatPanel {
   #listPeople() {
     const select = byId('chat-to');
     const chosen = select.value;
+    const { chatPublic, chatPrivate } = this.#meeting.permissions;
     // A phone cannot read.
-    const readers = this.#meeting.participants.joined.toArray().filter((p) => !p.isPhone);
+    const others = this.#meeting.participants.joined.toArray().filter((p) => !p.isPhone);
+    const readers = chatPrivate.canSend ? others : [];
     select.replaceChildren(
-      el('option', { value: '' }, 'Everyone'),
+      ...(chatPublic.canSend ? [el('option', { value: '' }, 'Everyone')] : []),
       ...readers.map((p) => el('option', { value: p.id }, p.name || 'Guest')),
     );
-    select.value = readers.some(({ id }) => id === chosen) ? chosen : '';
+    if (readers.some(({ id }) => id === chosen)) select.value = chosen;
   }
 }
 

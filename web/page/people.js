@@ -58,7 +58,7 @@ export class People {
       byId('waiting-section').hidden = waiting.length === 0;
       byId('admit-all').hidden = waiting.length < 2;
       byId('waiting-list').replaceChildren(...waiting.map((p) => waitingRow(p, participants)));
-      byId('requests-section').hidden = stage.requests.length === 0;
+      byId('requests-section').hidden = stage.requests.length === 0 || !permissions.acceptStageRequests;
       byId('requests-list').replaceChildren(...stage.requests.map((r) => requestRow(r, stage)));
       byId('mute-all').hidden = !mayMute || others.length === 0;
       const asking = waiting.length + stage.requests.length;

@@ -11,7 +11,7 @@ import { Quality } from './quality.js';
 import { Reactions } from './reactions.js';
 import { Stage } from './stage.js';
 import { ScreenTile, Tile } from './tile.js';
-import { deviceWords, lossWords, serverWords } from './words.js';
+import { deviceWords, disabledWords, lossWords, serverWords } from './words.js';
 
 /** Meters move this often: smooth to the eye, cheap with fifty tiles. */
 const METER_INTERVAL_MS = 50;
@@ -107,6 +107,10 @@ export class Room {
       if (!byId('room').hidden) this.#notices.show(deviceWords(error, kind));
     });
     self.on('mutedByServer', ({ muted }) => this.#mutedByServer(muted));
+    self.on('disabledBy', ({ source, by }) => {
+      const name = joined.get(by)?.name || 'Someone';
+      this.#notices.show(disabledWords(source, name));
+    });
     permissions.on('permissionsUpdate', () => this.#showPermissions());
     stage.on('stageStatusUpdate', () => this.#controls.refresh());
     stage.on('stageRequestApproved', (source) => this.#approved(source));

@@ -22,7 +22,7 @@ export function deviceWords(error, kind) {
       };
     case 'browser_unsupported':
       return { title: `This browser cannot share a ${thing}`, text: `Try a current Chrome, Edge, Firefox or Safari. ${without}` };
-    case 'not_permitted':
+    case 'not_allowed':
       return { title: `Your invitation does not allow a ${thing}`, text: 'Ask the person who invited you.' };
     case 'device_missing':
       return { title: `No ${thing} found`, text: `Plug one in and turn it on again. ${without}` };
@@ -38,6 +38,16 @@ export function deviceWords(error, kind) {
     default:
       return { title: `The ${thing} did not start`, text: `Try again, or choose another one. ${without}` };
   }
+}
+
+/** Somebody turned one's source off. @returns {Words} */
+export function disabledWords(source, name) {
+  const done = {
+    microphone: 'muted you',
+    camera: 'turned your camera off',
+    screen: 'stopped your screen',
+  }[source];
+  return { title: `${name} ${done}`, text: 'You may turn it on again when it is your turn.' };
 }
 
 /** While the page tries to get back in by itself. @returns {Words} */
@@ -57,11 +67,13 @@ export function lossWords(reason) {
 /** What the server did not do. @returns {Words} */
 export function serverWords({ code, message }) {
   switch (code) {
-    case 'not_permitted':
+    case 'not_allowed':
       return { title: 'You may not do that here', text: 'Ask the person who runs this meeting.' };
-    case 'rate_limited':
+    case 'too_fast':
     case 'too_many_messages':
       return { title: 'Too much at once', text: 'Wait a moment, then try again.' };
+    case 'unknown_participant':
+      return { title: 'They are no longer there', text: 'Whoever you meant has left, or cannot read private messages.' };
     default:
       return { title: 'The server refused something', text: message };
   }

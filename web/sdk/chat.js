@@ -3,8 +3,8 @@ import { RingbridgeError } from './errors.js';
 
 /** Messages kept; as many as the server tells a late comer, and what a person may scroll back. */
 const MESSAGES_MAX = 500;
-/** Characters of one message; the server refuses more. */
-export const CHAT_TEXT_MAX = 2000;
+/** UTF-8 bytes of one message; the server refuses more. */
+const TEXT_BYTES_MAX = 4096;
 
 /**
  * One chat message, in the shape Dyte's users know.
@@ -50,11 +50,11 @@ export class Chat extends Emitter {
   sendTextMessage(message, participantIds) {
     const text = message.trim();
     if (!text) return;
-    if (!this.#permissions.chatPublic.canSend) {
-      throw new RingbridgeError('not_permitted', 'chat: the preset does not allow it');
-    }
-    if ([...text].length > CHAT_TEXT_MAX) {
-      throw new RingbridgeError('message_too_long', `chat: more than ${CHAT_TEXT_MAX} characters`);
+    const permissions = this.#permissions;
+    const { canSend } = participantIds?.length ? permissions.chatPrivate : permissions.chatPublic;
+    if (!canSend) throw new RingbridgeError('not_permitted', 'chat: the preset does not allow it');
+    if (new TextEncoder().encode(text).length > TEXT_BYTES_MAX) {
+      throw new RingbridgeError('message_too_long', `chat: more than ${TEXT_BYTES_MAX} bytes`);
     }
     this.#send({ type: 'chat_send', text, ...(participantIds?.length ? { to: participantIds } : {}) });
   }

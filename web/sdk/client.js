@@ -102,7 +102,7 @@ export class RingbridgeClient {
 
     const send = (message) => this.#send(message);
     this.self = new Self(name);
-    this.participants = new Participants(send);
+    this.participants = new Participants(send, () => this.self.id);
     this.chat = new Chat(send, this.self.permissions);
     this.stage = new Stage(send, this.self.permissions);
     this.meta = new Meta();
@@ -197,9 +197,9 @@ export class RingbridgeClient {
     this.self.picture = joined.participant.picture;
     this.self.customParticipantId = joined.participant.custom_participant_id;
     this.self.setMutedByServer(false);
+    this.stage.reset();
     this.self.permissions.update(joined.permissions);
     this.meta.update(joined);
-    this.stage.reset();
     this.#openMedia(signal);
     signal.on('message', (message) => this.#handle(message));
     signal.on('close', () => this.#lost('signalling'));
@@ -236,8 +236,6 @@ export class RingbridgeClient {
   }
 
   #remoteTracks = [];
-  /** Who muted us, by the last `muted`. @type {string | undefined} */
-  #mutedBy;
 
   #handle(message) {
     switch (message.type) {
@@ -289,8 +287,13 @@ export class RingbridgeClient {
       case 'permissions':
         this.self.permissions.update(message.permissions);
         break;
+      case 'produce_requests':
+        this.stage.setRequests(
+          message.requests.map(({ participant_id: participantId, name, source }) => ({ participantId, name, source })),
+        );
+        break;
       case 'muted':
-        this.#mutedBy = message.by;
+        this.#muted(message);
         break;
       case 'error':
         this.meta.emit('serverError', { code: message.code, message: message.message });
@@ -314,9 +317,15 @@ export class RingbridgeClient {
     if (!muted) this.self.setMutedByServer(false);
     else if (this.self.audioEnabled) {
       this.#muteTimer = setTimeout(() => {
-        if (this.self.audioEnabled) this.self.setMutedByServer(true, this.#mutedBy);
+        if (this.self.audioEnabled) this.self.setMutedByServer(true);
       }, MUTE_ECHO_MS);
     }
+  }
+
+  /** A participant's mute is ours to undo, the API's is not. */
+  #muted({ source, by }) {
+    if (by) this.self.disabledBy(source, by);
+    else if (source === 'microphone') this.self.setMutedByServer(true);
   }
 
   #sendSource(source) {

@@ -72,6 +72,7 @@ export interface Permissions extends Events<{ permissionsUpdate: [Permissions] }
   readonly disableParticipantAudio: boolean;
   readonly disableParticipantVideo: boolean;
   readonly acceptWaitingRequests: boolean;
+  readonly acceptStageRequests: boolean;
   readonly showParticipantList: boolean;
   of(source: Source): CanProduce;
 }
@@ -89,7 +90,10 @@ export interface Self extends Events<{
   deviceListUpdate: [];
   /** Score: 0 (unusable) to 10 (perfect), every two seconds. */
   mediaScoreUpdate: [{ kind: 'audio'; isScreenshare: boolean; score: number; scoreStats: ScoreStats }];
-  mutedByServer: [{ muted: boolean; by?: string }];
+  /** Another participant turned our source off; we may turn it on again. */
+  disabledBy: [{ source: Source; by: string }];
+  /** The server's API muted us, or no longer does: only there it can be undone. */
+  mutedByServer: [{ muted: boolean }];
 }> {
   readonly id: string | undefined;
   readonly userId: string | undefined;

@@ -123,10 +123,13 @@ export class Participants extends Emitter {
   /** @type {Actions} */
   #actions;
 
-  /** @param {(message: object) => void} send */
-  constructor(send) {
+  #ownId;
+
+  /** @param {(message: object) => void} send @param {() => string | undefined} ownId */
+  constructor(send, ownId) {
     super();
     this.#send = send;
+    this.#ownId = ownId;
     this.#actions = { send, pin: (participant, on) => this.#pin(participant, on) };
   }
 
@@ -198,9 +201,10 @@ export class Participants extends Emitter {
     this.#send({ type: 'broadcast', kind: type, payload });
   }
 
-  /** Shows everyone a reaction. @param {string} emoji */
+  /** Shows everyone a reaction, oneself included. @param {string} emoji */
   sendReaction(emoji) {
     this.#send({ type: 'reaction', emoji });
+    this.emit('reaction', { participantId: this.#ownId(), participant: undefined, emoji });
   }
 
   /** For the client: someone came, or changed. @param {any} view */

@@ -21,6 +21,8 @@ export class Permissions extends Emitter {
   disableParticipantAudio = false;
   disableParticipantVideo = false;
   acceptWaitingRequests = false;
+  /** May answer those who ask to speak, or to be seen. */
+  acceptStageRequests = false;
   showParticipantList = true;
 
   /** May ask for the microphone. */
@@ -54,13 +56,13 @@ export class Permissions extends Emitter {
     this.canProduceAudio = told.audio ?? 'ALLOWED';
     this.canProduceVideo = told.video ?? 'ALLOWED';
     this.canProduceScreenshare = told.screenshare ?? 'ALLOWED';
-    const chat = { canSend: Boolean(told.chat), text: Boolean(told.chat), files: false };
-    this.chatPublic = chat;
-    this.chatPrivate = { ...chat };
+    this.chatPublic = chatPermission(told.chat);
+    this.chatPrivate = chatPermission(told.chat_private);
     this.kickParticipant = Boolean(told.kick);
     this.disableParticipantAudio = Boolean(told.mute_others);
-    this.disableParticipantVideo = Boolean(told.mute_others);
+    this.disableParticipantVideo = Boolean(told.mute_others_video);
     this.acceptWaitingRequests = Boolean(told.accept_waiting);
+    this.acceptStageRequests = Boolean(told.accept_production);
     this.showParticipantList = told.show_participant_list ?? true;
     this.emit('permissionsUpdate', this);
   }
@@ -69,4 +71,9 @@ export class Permissions extends Emitter {
   reset() {
     this.update({});
   }
+}
+
+/** @param {boolean | undefined} may */
+function chatPermission(may) {
+  return { canSend: Boolean(may), text: Boolean(may), files: false };
 }

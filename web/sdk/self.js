@@ -17,8 +17,8 @@ const SOURCES = ['microphone', 'camera', 'screen'];
  * ({audioEnabled, audioTrack}), `videoUpdate` ({videoEnabled, videoTrack}), `screenShareUpdate`
  * ({screenShareEnabled, screenShareTracks}), `mediaPermissionError` ({kind: 'audio' | 'video' |
  * 'screenshare', error}), `deviceUpdate` ({device}), `deviceListUpdate`, `mediaScoreUpdate`
- * ({kind, isScreenshare, score, scoreStats}), `mutedByServer` ({muted, by}), and, for the client,
- * `sourceChanged` (Source).
+ * ({kind, isScreenshare, score, scoreStats}), `disabledBy` ({source, by}), `mutedByServer`
+ * ({muted}), and, for the client, `sourceChanged` (Source).
  */
 export class Self extends Emitter {
   /** @type {Map<Source, MediaStreamTrack>} */
@@ -45,7 +45,7 @@ export class Self extends Emitter {
     this.roomState = 'init';
     /** Known once joined. */
     this.permissions = new Permissions();
-    /** Someone with the permission, or the API, silenced our microphone at the server. */
+    /** The API silenced our microphone at the server; only it undoes that. */
     this.mutedByServer = false;
     /** @type {number | undefined} the last `mediaScoreUpdate`'s score */
     this.mediaScore = undefined;
@@ -91,11 +91,17 @@ export class Self extends Emitter {
     return this.permissions.of(source) === 'ALLOWED';
   }
 
-  /** For the client. @param {boolean} muted @param {string} [by] the participant who did it */
-  setMutedByServer(muted, by) {
+  /** For the client. @param {boolean} muted */
+  setMutedByServer(muted) {
     if (this.mutedByServer === muted) return;
     this.mutedByServer = muted;
-    this.emit('mutedByServer', { muted, by });
+    this.emit('mutedByServer', { muted });
+  }
+
+  /** For the client: another participant turned our source off. @param {Source} source @param {string} by */
+  disabledBy(source, by) {
+    this.#switch(source, false).catch(() => {});
+    this.emit('disabledBy', { source, by });
   }
 
   /** @param {string} name takes effect at the next join */

@@ -55,21 +55,16 @@ export class Stage extends Emitter {
     this.#send({ type: 'grant_produce', participant_id: participantId, source, allowed: false });
   }
 
-  /** For the client: permissions have changed. */
+  /**
+   * For the client: permissions have been told anew. That is the answer to what was asked: yes, or
+   * no if they are as before.
+   */
   permissionsChanged() {
     for (const source of this.#asked) {
-      if (this.#permissions.of(source) === 'CAN_REQUEST') continue;
       this.#asked.delete(source);
       const approved = this.#permissions.of(source) === 'ALLOWED';
       this.emit(approved ? 'stageRequestApproved' : 'stageRequestRejected', source);
     }
-    this.emit('stageStatusUpdate', this.status);
-  }
-
-  /** For the client: a request was turned down, while one may ask again. @param {Source} source */
-  refused(source) {
-    if (!this.#asked.delete(source)) return;
-    this.emit('stageRequestRejected', source);
     this.emit('stageStatusUpdate', this.status);
   }
 
