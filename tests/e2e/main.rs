@@ -12,6 +12,8 @@ mod attack_message;
 mod attack_password;
 mod bad_input;
 mod browser_calls;
+mod browser_chat;
+mod browser_hosts;
 mod browser_page;
 mod crash;
 mod documented;

@@ -78,6 +78,7 @@ function row(p, { isSelf, mayMute, mayKick }) {
   if (isPhone) facts.push(p.onHold ? 'phone, on hold' : 'phone');
   const actions = [];
   if (mayMute && !muted) actions.push(action('mic-off', `Mute ${name}`, 'mute', p.id, () => p.disableAudio()));
+  if (mayMute && muted && isPhone) actions.push(action('mic', `Unmute ${name}`, 'unmute', p.id, () => p.enableAudio()));
   if (mayKick) actions.push(action('remove', `Remove ${name} from the meeting`, 'kick', p.id, () => p.kick()));
   return el(
     'li',
@@ -93,8 +94,8 @@ function row(p, { isSelf, mayMute, mayKick }) {
 
 function waitingRow(p, participants) {
   const name = p.name || 'Someone';
-  const admit = el('button', { type: 'button', class: 'small small-good', 'data-admit': p.id, 'aria-label': `Let ${name} in` }, 'Admit');
-  const deny = el('button', { type: 'button', class: 'small', 'data-deny': p.id, 'aria-label': `Send ${name} away` }, 'Deny');
+  const admit = el('button', { type: 'button', class: 'small small-good', 'data-admit': p.id, 'aria-label': `Admit ${name}` }, 'Admit');
+  const deny = el('button', { type: 'button', class: 'small', 'data-deny': p.id, 'aria-label': `Deny ${name}` }, 'Deny');
   admit.addEventListener('click', () => participants.acceptWaitingRoomRequest(p.id));
   deny.addEventListener('click', () => participants.rejectWaitingRoomRequest(p.id));
   return el(
@@ -109,7 +110,7 @@ function waitingRow(p, participants) {
 
 function requestRow({ participantId, name, source }, stage) {
   const yes = el('button', { type: 'button', class: 'small small-good', 'data-grant': participantId, 'aria-label': `Allow ${name} ${SOURCE_NAMES[source]}` }, 'Allow');
-  const no = el('button', { type: 'button', class: 'small', 'data-refuse': participantId, 'aria-label': `Do not allow ${name} ${SOURCE_NAMES[source]}` }, 'No');
+  const no = el('button', { type: 'button', class: 'small', 'data-refuse': participantId, 'aria-label': `No, ${name} is not ${SOURCE_NAMES[source]}` }, 'No');
   yes.addEventListener('click', () => stage.grantAccess(participantId, source));
   no.addEventListener('click', () => stage.denyAccess(participantId, source));
   return el(

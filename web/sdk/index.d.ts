@@ -164,6 +164,8 @@ export interface Participant extends Events<{
   unpin(): void;
   kick(): void;
   disableAudio(): void;
+  /** Lifts a phone's mute; nobody turns on somebody else's microphone. */
+  enableAudio(): void;
   disableVideo(): void;
 }
 

@@ -114,6 +114,11 @@ export class Participant extends Emitter {
     this.#actions.send({ type: 'mute_participant', participant_id: this.id, source: 'microphone' });
   }
 
+  /** Lifts a phone's mute, which its holder cannot; takes `disableParticipantAudio`. */
+  enableAudio() {
+    this.#actions.send({ type: 'mute_participant', participant_id: this.id, source: 'microphone', muted: false });
+  }
+
   /** Turns their camera off for everyone; takes the permission `disableParticipantVideo`. */
   disableVideo() {
     this.#actions.send({ type: 'mute_participant', participant_id: this.id, source: 'camera' });

@@ -2,6 +2,7 @@
 
 pub mod aiortc;
 pub mod baresip;
+pub mod cable;
 pub mod chromium;
 pub mod http;
 pub mod raw_sip;
@@ -14,5 +15,6 @@ pub mod wait;
 
 pub use aiortc::Aiortc;
 pub use baresip::Baresip;
+pub use cable::Cable;
 pub use chromium::{Chromium, Fakes, Page};
 pub use server::Server;
