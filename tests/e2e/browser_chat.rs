@@ -132,7 +132,8 @@ fn who_may_not_write_has_nothing_to_write_with_and_is_refused_by_the_server_too(
                     say({{ type: 'chat_send', text: 'spam' }}); \
                     say({{ type: 'reaction', emoji: '💥' }}); \
                     say({{ type: 'broadcast', kind: 'spam', payload: 1 }}); \
-                    say({{ type: 'kick', participant_ids: message.participants.map((p) => p.id) }}); \
+                    const participant_ids = message.participants.map((p) => p.id); \
+                    say({{ type: 'kick', participant_ids }}); \
                     say({{ type: 'mute_all' }}); \
                 }} \
                 if (message.type === 'error' && codes.push(message.code) === 5) done(codes); \

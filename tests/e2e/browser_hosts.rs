@@ -1,4 +1,4 @@
-//! What a host does in the browser: letting people in, muting and removing them, letting them speak.
+//! What a host does in the browser: letting people in, muting, removing, letting them speak.
 
 use std::time::Duration;
 

@@ -162,6 +162,59 @@ fn no_view_has_a_barrier_that_the_accessibility_checker_knows() {
     assert_no_barriers(&page, "a small screen");
 }
 
+/// Tiles that are outside the window, overlap, or are not all of one size.
+const MISPLACED: &str = "(() => { \
+    const boxes = [...document.querySelectorAll('#stage > .tile')] \
+        .map((tile) => tile.getBoundingClientRect()); \
+    const inside = (b) => b.left >= 0 && b.top >= 0 && b.right <= innerWidth \
+        && b.bottom <= innerHeight && b.width >= 80 && b.height >= 60; \
+    const apart = (a, b) => a.right <= b.left || b.right <= a.left \
+        || a.bottom <= b.top || b.bottom <= a.top; \
+    const alike = (b) => Math.abs(b.width - boxes[0].width) < 2; \
+    return boxes.filter((b) => !inside(b) || !alike(b) \
+        || boxes.some((other) => other !== b && !apart(b, other))).length; \
+    })()";
+
+#[test]
+fn up_to_twelve_tiles_fit_into_the_window() {
+    let server = Server::start();
+    let chromium = Chromium::start();
+    let page = chromium.join("Ada", &server, ADA);
+    for (width, height) in [(1280, 720), (1920, 900), (800, 1000)] {
+        page.resize(width, height);
+        page.evaluate(
+            "document.querySelectorAll('#stage > .copy').forEach((copy) => copy.remove())",
+        );
+        for count in 1..=12 {
+            // A copy of a tile takes as much room as a participant's.
+            if count > 1 {
+                page.evaluate(
+                    "(() => { const stage = document.querySelector('#stage'); \
+                    const copy = stage.querySelector('.tile').cloneNode(true); \
+                    copy.classList.add('copy'); copy.style.animation = 'none'; \
+                    stage.append(copy); })()",
+                );
+            }
+            let shown = "document.querySelectorAll('#stage > .tile').length";
+            page.wait(&format!(
+                "innerWidth === {width} && {shown} === {count} && {MISPLACED} === 0"
+            ));
+            // And they use it: half of the stage at least is covered.
+            let covered = "(() => { \
+                const frame = document.querySelector('#stage-frame').getBoundingClientRect(); \
+                const tiles = [...document.querySelectorAll('#stage > .tile')]; \
+                const area = (node) => node.clientWidth * node.clientHeight; \
+                return tiles.map(area).reduce((a, b) => a + b) / (frame.width * frame.height); \
+                })()";
+            let share = page.evaluate(covered).as_f64().expect("a number");
+            assert!(
+                share > 0.5,
+                "{count} tiles cover {share} of {width}×{height}"
+            );
+        }
+    }
+}
+
 #[test]
 fn on_a_small_screen_nothing_is_cut_off() {
     let server = Server::start();

@@ -41,7 +41,10 @@ export function tileSize(count, width, height, aspectMax = ASPECT_MAX) {
 export function fitTiles(list, { self = false } = {}) {
   const frame = self ? list : list.parentElement;
   const fit = () => {
-    const { clientWidth: width, clientHeight: height } = frame;
+    // `clientWidth` rounds up: a row that fills it by half a pixel too much would wrap.
+    const box = frame.getBoundingClientRect();
+    const width = Math.min(frame.clientWidth, Math.floor(box.width));
+    const height = Math.min(frame.clientHeight, Math.floor(box.height));
     if (width <= 0) return;
     const tile = tileSize(Math.max(1, list.childElementCount), width, height, self ? 2.4 : undefined);
     list.style.setProperty('--tile-width', `${tile.width}px`);
