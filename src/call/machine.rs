@@ -61,6 +61,8 @@ pub struct CallProfile {
     pub dtmf_events: bool,
     /// Whether media is protected.
     pub srtp: SrtpPolicy,
+    /// Whether ringing already tells our answer (183 in place of 180).
+    pub early_media: bool,
 }
 
 /// A meeting these credentials may join.
@@ -91,6 +93,11 @@ pub enum Output {
     LookUp(MeetingId),
     /// Send 180.
     Ring,
+    /// Send 183 with this SDP.
+    Progress {
+        /// Our answer.
+        sdp: String,
+    },
     /// Reserve an RTP port pair → [`Call::handle_reserved`].
     Reserve,
     /// Join the leg to the meeting's session → [`Call::handle_joined`].
@@ -123,6 +130,15 @@ pub enum Output {
         /// The phone put us on hold.
         on_hold: bool,
     },
+    /// Answer the REFER with 202.
+    AcceptRefer,
+    /// Refuse the REFER; the call goes on as it was.
+    RefuseRefer(Refusal),
+    /// Say what became of an accepted REFER.
+    FinishRefer {
+        /// 200, or the refusal's status.
+        status: u16,
+    },
     /// Send BYE.
     Bye(EndReason),
     /// Take the leg out of the session → [`Call::handle_left`].
@@ -148,6 +164,10 @@ pub enum State {
     JoiningLate,
     /// 200 is out.
     Answered,
+    /// The phone moves: waiting for the leg to leave the meeting it was in.
+    MovingOut,
+    /// The phone moves: waiting for the other session to take the leg.
+    MovingIn,
     /// Waiting for the leg's report.
     Leaving,
     /// Over.
@@ -171,7 +191,21 @@ pub struct Call {
     session: Option<SessionId>,
     answered: Option<Instant>,
     ending: Option<Ending>,
+    on_hold: bool,
+    /// Where the phone wants to move to.
+    moving: Option<Moving>,
     outputs: VecDeque<Output>,
+}
+
+/// A move to another meeting.
+#[derive(Debug, Clone)]
+enum Moving {
+    /// It is looked up.
+    Asked,
+    /// Its session is to take the leg.
+    Into(FoundMeeting),
+    /// It would not have it: back to where it was.
+    Back,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -197,6 +231,8 @@ impl Call {
             session: None,
             answered: None,
             ending: None,
+            on_hold: false,
+            moving: None,
             outputs: VecDeque::new(),
         };
         match dialled {
@@ -211,6 +247,11 @@ impl Call {
         self.state
     }
 
+    /// The meeting it is in, once found.
+    pub fn meeting(&self) -> Option<MeetingId> {
+        self.meeting.as_ref().map(|found| found.id)
+    }
+
     /// Our id.
     pub fn id(&self) -> CallId {
         self.start.id
@@ -223,6 +264,12 @@ impl Call {
 
     /// The meeting was found, or why not.
     pub fn handle_lookup(&mut self, now: Instant, found: Result<FoundMeeting, Refusal>) {
+        if matches!(
+            (self.state, &self.moving),
+            (State::Answered, Some(Moving::Asked))
+        ) {
+            return self.move_to(found);
+        }
         if self.state != State::LookingUp {
             return;
         }
@@ -259,9 +306,15 @@ impl Call {
         };
         match negotiate::answer(&offer, &self.local_media(local)) {
             Ok(negotiated) => {
-                self.pending_answer = Some(negotiated.sdp);
                 // Only now: a phone that rings and is then told 488 has rung for nothing.
-                self.outputs.push_back(Output::Ring);
+                self.outputs
+                    .push_back(match self.start.profile.early_media {
+                        true => Output::Progress {
+                            sdp: negotiated.sdp.clone(),
+                        },
+                        false => Output::Ring,
+                    });
+                self.pending_answer = Some(negotiated.sdp);
                 self.join(negotiated.media, State::Joining);
             }
             Err(error) => self.refuse(now, refusal_of(&error)),
@@ -288,6 +341,7 @@ impl Call {
                 self.ending = Some(Ending::Ended(EndReason::WorkerFailed));
                 self.finish(now, None);
             }
+            (State::MovingIn, joined) => self.handle_moved(now, joined),
             (State::Undoing, Ok(session)) => {
                 self.session = Some(session);
                 self.state = State::Leaving;
@@ -366,6 +420,86 @@ impl Call {
         }
     }
 
+    /// REFER: the phone wants its call in another meeting, whose id this should be.
+    pub fn handle_refer(&mut self, dialled: &str) {
+        let is_free = self.moving.is_none() && self.pending_offer.is_none();
+        if self.state != State::Answered || !is_free {
+            let refusal = Output::RefuseRefer(Refusal::Unavailable);
+            return self.outputs.push_back(refusal);
+        }
+        match caller::dialled_meeting(dialled) {
+            None => self
+                .outputs
+                .push_back(Output::RefuseRefer(Refusal::UnknownMeeting)),
+            Some(id) if self.meeting.as_ref().is_some_and(|here| here.id == id) => {
+                let here = [Output::AcceptRefer, Output::FinishRefer { status: 200 }];
+                self.outputs.extend(here);
+            }
+            Some(id) => {
+                self.moving = Some(Moving::Asked);
+                self.outputs.push_back(Output::LookUp(id));
+            }
+        }
+    }
+
+    /// The meeting that the phone wants to move to was found, or not.
+    fn move_to(&mut self, found: Result<FoundMeeting, Refusal>) {
+        let found = match found {
+            Ok(found) if found.preset.phone => Ok(found),
+            Ok(_) => Err(Refusal::PresetForbidsPhone),
+            Err(refusal) => Err(refusal),
+        };
+        match found {
+            Ok(found) => {
+                self.moving = Some(Moving::Into(found));
+                self.state = State::MovingOut;
+                self.outputs.extend([Output::AcceptRefer, Output::Leave]);
+            }
+            Err(refusal) => {
+                self.moving = None;
+                self.outputs.push_back(Output::RefuseRefer(refusal));
+            }
+        }
+    }
+
+    /// The session to move to took the leg, or not: then back to the one before.
+    fn handle_moved(&mut self, now: Instant, joined: Result<SessionId, Refusal>) {
+        match (self.moving.take(), joined) {
+            (moving, Ok(session)) => {
+                self.session = Some(session);
+                self.state = State::Answered;
+                if let Some(Moving::Into(found)) = moving {
+                    self.meeting = Some(found);
+                    self.outputs.push_back(Output::FinishRefer { status: 200 });
+                }
+                if let (true, Some(media)) = (self.on_hold, self.media.clone()) {
+                    self.update_leg(media, true);
+                }
+            }
+            (Some(Moving::Into(_)), Err(refusal)) => {
+                let status = refusal.sip().status;
+                self.outputs.push_back(Output::FinishRefer { status });
+                self.moving = Some(Moving::Back);
+                self.rejoin();
+            }
+            (_, Err(_)) => {
+                self.outputs.push_back(Output::Bye(EndReason::WorkerFailed));
+                self.ending = Some(Ending::Ended(EndReason::WorkerFailed));
+                self.finish(now, None);
+            }
+        }
+    }
+
+    fn rejoin(&mut self) {
+        let meeting = match &self.moving {
+            Some(Moving::Into(found)) => Some(found.clone()),
+            _ => self.meeting.clone(),
+        };
+        if let (Some(meeting), Some(media)) = (meeting, self.media.clone()) {
+            self.join_meeting(&meeting, media, State::MovingIn);
+        }
+    }
+
     /// BYE arrived; 200 is already sent.
     pub fn handle_bye(&mut self, now: Instant) {
         self.end(now, EndReason::CallerHungUp);
@@ -403,7 +537,11 @@ impl Call {
                 self.outputs.push_back(Output::Refuse(refusal));
                 self.abandon(now, refusal);
             }
-            State::AwaitingAnswer | State::JoiningLate | State::Answered => {
+            State::AwaitingAnswer
+            | State::JoiningLate
+            | State::Answered
+            | State::MovingOut
+            | State::MovingIn => {
                 self.outputs.push_back(Output::Bye(reason));
                 self.end(now, reason);
             }
@@ -413,15 +551,20 @@ impl Call {
 
     /// The leg has left; its figures.
     pub fn handle_left(&mut self, now: Instant, report: LegReport) {
-        if self.state == State::Leaving {
-            self.finish(now, Some(report));
+        match self.state {
+            State::Leaving => self.finish(now, Some(report)),
+            State::MovingOut => self.rejoin(),
+            _ => {}
         }
     }
 
     fn join(&mut self, media: LegMedia, state: State) {
-        let Some(found) = self.meeting.as_ref() else {
-            return;
-        };
+        if let Some(found) = self.meeting.clone() {
+            self.join_meeting(&found, media, state);
+        }
+    }
+
+    fn join_meeting(&mut self, found: &FoundMeeting, media: LegMedia, state: State) {
         let joining = Joining {
             id: self.start.participant,
             custom_participant_id: None,
@@ -443,6 +586,7 @@ impl Call {
     }
 
     fn update_leg(&mut self, media: LegMedia, on_hold: bool) {
+        self.on_hold = on_hold;
         self.media = Some(media.clone());
         self.outputs.push_back(Output::UpdateLeg { media, on_hold });
     }
@@ -500,6 +644,15 @@ impl Call {
                 self.finish(now, None);
             }
             State::JoiningLate if self.session.is_none() => {
+                self.ending = Some(Ending::Ended(reason));
+                self.state = State::Undoing;
+            }
+            // The leave or join that is under way ends it.
+            State::MovingOut => {
+                self.ending = Some(Ending::Ended(reason));
+                self.state = State::Leaving;
+            }
+            State::MovingIn => {
                 self.ending = Some(Ending::Ended(reason));
                 self.state = State::Undoing;
             }

@@ -98,6 +98,8 @@ pub struct DialRules {
 pub struct Quirks {
     /// Put `X-Ringbridge-Participant-Id` or `X-Ringbridge-Error` on the final response.
     pub report_headers: bool,
+    /// Ring by 183 with our answer in place of 180: for carriers that play no ringing themselves.
+    pub early_media: bool,
     /// The host that its certificate names, where its Route or Contact is an address: asked for
     /// when we open a TLS connection to it, because it closed its own.
     pub tls_name: Option<String>,

@@ -169,6 +169,7 @@ struct DialSection {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct QuirksSection {
     report_headers: bool,
+    early_media: bool,
     tls_name: Option<String>,
 }
 
@@ -380,6 +381,7 @@ fn resolve(file: File) -> Profile {
             .collect(),
         quirks: Quirks {
             report_headers: file.quirks.report_headers,
+            early_media: file.quirks.early_media,
             tls_name: file.quirks.tls_name,
         },
     }

@@ -12,16 +12,17 @@ use std::time::Instant;
 use crate::limits;
 use crate::run::clock;
 
-/// One leg's pair of bound, non-blocking sockets. Dropping it returns the ports to the drain.
-#[derive(Debug)]
+/// One leg's pair of bound, non-blocking sockets. Clones share them; dropping the last returns the
+/// ports to the drain.
+#[derive(Debug, Clone)]
 pub struct RtpSockets {
     /// Voice and DTMF.
-    pub rtp: UdpSocket,
+    pub rtp: Arc<UdpSocket>,
     /// RTCP, on the next port.
-    pub rtcp: UdpSocket,
+    pub rtcp: Arc<UdpSocket>,
     /// Address `rtp` is bound to.
     pub local: SocketAddr,
-    _reservation: Option<Reservation>,
+    _reservation: Option<Arc<Reservation>>,
 }
 
 impl RtpSockets {
@@ -41,8 +42,8 @@ impl RtpSockets {
             match bind(SocketAddr::new(ip, next)) {
                 Ok(rtcp) => {
                     return Ok(Self {
-                        rtp,
-                        rtcp,
+                        rtp: Arc::new(rtp),
+                        rtcp: Arc::new(rtcp),
                         local,
                         _reservation: None,
                     });
@@ -132,7 +133,7 @@ impl PortPool {
                 port: None,
             };
             return Ok(RtpSockets {
-                _reservation: Some(reservation),
+                _reservation: Some(Arc::new(reservation)),
                 ..sockets
             });
         };
@@ -150,10 +151,10 @@ impl PortPool {
                     };
                     let local = SocketAddr::new(ip, port);
                     return Ok(RtpSockets {
-                        rtp,
-                        rtcp,
+                        rtp: Arc::new(rtp),
+                        rtcp: Arc::new(rtcp),
                         local,
-                        _reservation: Some(reservation),
+                        _reservation: Some(Arc::new(reservation)),
                     });
                 }
                 Err(error) => {

@@ -97,6 +97,7 @@ pub(super) fn start_of(context: &CallContext, invite: Invite) -> Result<Start, R
             codecs: profile.codecs.clone(),
             dtmf_events: profile.accepts(DtmfForm::Rfc4733),
             srtp: profile.srtp,
+            early_media: profile.quirks.early_media,
         },
     };
     let peer = PeerFacts {

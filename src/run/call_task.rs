@@ -95,7 +95,7 @@ pub async fn run(context: Arc<CallContext>, invite: Box<Invite>, events: mpsc::R
         grant,
         table: seat,
         ports: None,
-        meeting: None,
+        meetings: Vec::new(),
         leg: None,
         question: None,
         context: Arc::clone(&context),
@@ -120,7 +120,8 @@ struct CallTask {
     grant: Arc<CredentialGrant>,
     table: CallSeat,
     ports: Option<RtpSockets>,
-    meeting: Option<MeetingInfo>,
+    /// Meetings found: the one it is in, and the one it moves to.
+    meetings: Vec<MeetingInfo>,
     leg: Option<PhoneSeat>,
     question: Option<Question>,
     context: Arc<CallContext>,
@@ -159,8 +160,33 @@ impl CallTask {
             match output {
                 Output::LookUp(meeting) => self.look_up(meeting),
                 Output::Ring => self.context.sip.send(SipCommand::Ring(self.dialog)).await,
+                Output::Progress { sdp } => {
+                    let dialog = self.dialog;
+                    let command = SipCommand::Progress { dialog, sdp };
+                    self.context.sip.send(command).await;
+                }
+                Output::AcceptRefer => {
+                    let command = SipCommand::AcceptRefer(self.dialog);
+                    self.context.sip.send(command).await;
+                }
+                Output::RefuseRefer(refusal) => {
+                    let command = SipCommand::RefuseRefer {
+                        dialog: self.dialog,
+                        refusal: sip_refusal(refusal, None),
+                    };
+                    self.context.sip.send(command).await;
+                }
+                Output::FinishRefer { status } => {
+                    let dialog = self.dialog;
+                    let command = SipCommand::FinishRefer { dialog, status };
+                    self.context.sip.send(command).await;
+                }
                 Output::Reserve => self.reserve(),
-                Output::Join { joining, media, .. } => self.join(*joining, media),
+                Output::Join {
+                    meeting,
+                    joining,
+                    media,
+                } => self.join(meeting, *joining, media),
                 Output::Answer { sdp } => {
                     self.table.answered();
                     let headers = self.report_headers();
@@ -269,10 +295,13 @@ impl CallTask {
 
     fn join(
         &mut self,
+        meeting: MeetingId,
         mut joining: crate::meeting::participant::Joining,
         media: crate::meeting::leg::LegMedia,
     ) {
-        let (Some(meeting), Some(sockets)) = (self.meeting.clone(), self.ports.take()) else {
+        let meeting = self.meetings.iter().find(|info| info.id == meeting);
+        // Kept: the leg may move to another session.
+        let (Some(meeting), Some(sockets)) = (meeting.cloned(), self.ports.clone()) else {
             self.call
                 .handle_joined(clock::now(), Err(Refusal::Unavailable));
             return;
@@ -291,8 +320,12 @@ impl CallTask {
         let now = clock::now();
         match answer {
             Answer::LookedUp(Ok((found, info))) => {
-                self.table.joined(found.id);
-                self.meeting = Some(info);
+                if self.meetings.is_empty() {
+                    self.table.joined(found.id);
+                }
+                self.meetings
+                    .retain(|known| Some(known.id) == self.call.meeting());
+                self.meetings.push(info);
                 self.call.handle_lookup(now, Ok(found));
             }
             Answer::LookedUp(Err(refusal)) => self.call.handle_lookup(now, Err(refusal)),
@@ -300,6 +333,9 @@ impl CallTask {
                 let session: SessionId = seat.session_id;
                 self.leg = Some(seat);
                 self.call.handle_joined(now, Ok(session));
+                if let Some(meeting) = self.call.meeting() {
+                    self.table.joined(meeting);
+                }
             }
             Answer::Joined(Err(refusal)) => self.call.handle_joined(now, Err(refusal)),
             Answer::Left(report) => self.call.handle_left(now, report),
@@ -324,7 +360,9 @@ impl CallTask {
                 TerminationCause::PeerLost => {
                     self.call.handle_dialog_lost(now, EndReason::DialogLost);
                 }
-                TerminationCause::Unanswered => self.call.handle_flow_lost(now),
+                TerminationCause::Unanswered | TerminationCause::Unacknowledged => {
+                    self.call.handle_flow_lost(now);
+                }
             },
             Event::Info {
                 info: Info::Dtmf { digit, .. },
@@ -334,6 +372,9 @@ impl CallTask {
                     // A seat that is gone reports its own removal.
                     let _ = leg.press(digit);
                 }
+            }
+            Event::Refer { target, .. } => {
+                self.call.handle_refer(target.user().unwrap_or_default());
             }
             Event::Info { .. } | Event::ReinviteAnswered { .. } | Event::ReferRefused { .. } => {}
             Event::Invite(_)

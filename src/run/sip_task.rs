@@ -35,6 +35,13 @@ use crate::telemetry::sip_event::{AuthenticationFailed, SourceBanned};
 pub enum SipCommand {
     /// 180.
     Ring(DialogId),
+    /// 183 with SDP.
+    Progress {
+        /// Which dialog.
+        dialog: DialogId,
+        /// Our answer.
+        sdp: String,
+    },
     /// 200 with SDP.
     Answer {
         /// Which dialog.
@@ -64,6 +71,22 @@ pub enum SipCommand {
         dialog: DialogId,
         /// How.
         refusal: Refusal,
+    },
+    /// 202 to the REFER.
+    AcceptRefer(DialogId),
+    /// Refusal of the REFER.
+    RefuseRefer {
+        /// Which dialog.
+        dialog: DialogId,
+        /// How.
+        refusal: Refusal,
+    },
+    /// What became of an accepted REFER.
+    FinishRefer {
+        /// Which dialog.
+        dialog: DialogId,
+        /// 200, or why not.
+        status: u16,
     },
     /// BYE.
     Bye {
@@ -295,6 +318,14 @@ where
         let endpoint = &mut self.endpoint;
         let done: Result<(), CommandError> = match command {
             SipCommand::Ring(dialog) => endpoint.ring(now, dialog),
+            SipCommand::Progress { dialog, sdp } => endpoint.progress(now, dialog, &sdp),
+            SipCommand::AcceptRefer(dialog) => endpoint.accept_refer(now, dialog),
+            SipCommand::RefuseRefer { dialog, refusal } => {
+                endpoint.refuse_refer(now, dialog, refusal.status, &refusal.reason)
+            }
+            SipCommand::FinishRefer { dialog, status } => {
+                endpoint.finish_refer(now, dialog, status)
+            }
             SipCommand::Answer {
                 dialog,
                 sdp,
@@ -404,6 +435,7 @@ where
             | Event::Reinvite { dialog, .. }
             | Event::ReinviteAnswered { dialog, .. }
             | Event::Info { dialog, .. }
+            | Event::Refer { dialog, .. }
             | Event::ReferRefused { dialog } => (*dialog, false),
         };
         let Some(door) = self.dialogs.get_mut(&dialog) else {

@@ -49,8 +49,8 @@ pub struct Outgoing<'a> {
     pub via: &'a str,
     /// More headers.
     pub headers: &'a [(&'a str, String)],
-    /// Session description.
-    pub sdp: Option<&'a str>,
+    /// Content-Type and body.
+    pub body: Option<(&'a str, &'a str)>,
 }
 
 /// Where a request goes whose flow is gone.
@@ -217,13 +217,13 @@ fn finish(out: &mut Vec<u8>, outgoing: Outgoing<'_>) {
     for (name, value) in outgoing.headers {
         push_header(out, name, value);
     }
-    let sdp = outgoing.sdp.unwrap_or_default();
-    if !sdp.is_empty() {
-        push_header(out, "Content-Type", "application/sdp");
-    }
-    push_header(out, "Content-Length", &sdp.len().to_string());
+    let body = outgoing.body.map_or("", |(content_type, body)| {
+        push_header(out, "Content-Type", content_type);
+        body
+    });
+    push_header(out, "Content-Length", &body.len().to_string());
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(sdp.as_bytes());
+    out.extend_from_slice(body.as_bytes());
 }
 
 impl Route {

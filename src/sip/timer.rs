@@ -57,6 +57,12 @@ pub enum Timer {
     AnswerWait,
     /// The owner did not answer a mid-dialog offer.
     OfferWait,
+    /// Reliable provisional response retransmission (RFC 3262 §3).
+    Reliable,
+    /// It was never acknowledged.
+    Prack,
+    /// The owner did not answer a REFER.
+    ReferWait,
     /// We refresh the session (RFC 4028).
     SessionRefresh,
     /// The session was not refreshed (RFC 4028).

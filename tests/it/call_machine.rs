@@ -27,30 +27,11 @@ struct Table {
 
 impl Table {
     fn new(dialled: &str, offer: Option<&str>) -> Self {
+        Self::of(start(dialled, offer))
+    }
+
+    fn of(start: CallStart) -> Self {
         let now = Instant::now();
-        let start = CallStart {
-            id: CallId::from_random(1),
-            participant: ParticipantId::from_random(2),
-            sdp_session_id: 7,
-            srtp_keying: [9; KEYING_BYTES_MAX],
-            started_at_unix_ns: 1_000_000_000_000_000_000,
-            dialled: dialled.to_owned(),
-            caller: Caller {
-                user: Some("+15550100".to_owned()),
-                ..Caller::default()
-            },
-            call_id_header: "c1@192.0.2.9".to_owned(),
-            credential: None,
-            organization: OrganizationId::from_random(3),
-            attributes: BTreeMap::new(),
-            offer: offer.map(|offer| offer.as_bytes().to_vec()),
-            profile: CallProfile {
-                name: "generic".to_owned(),
-                codecs: vec![PhoneCodec::Pcmu, PhoneCodec::Pcma],
-                dtmf_events: true,
-                srtp: SrtpPolicy::Optional,
-            },
-        };
         Self {
             call: Call::new(now, start),
             now,
@@ -114,6 +95,10 @@ impl Table {
                 Output::AcceptReinvite { sdp: None } => "200 UPDATE".to_owned(),
                 Output::RefuseReinvite(refusal) => format!("{} re-INVITE", refusal.sip().status),
                 Output::UpdateLeg { on_hold, .. } => format!("update hold={on_hold}"),
+                Output::Progress { .. } => "183".to_owned(),
+                Output::AcceptRefer => "202".to_owned(),
+                Output::RefuseRefer(refusal) => format!("{} REFER", refusal.sip().status),
+                Output::FinishRefer { status } => format!("NOTIFY {status}"),
                 Output::Bye(reason) => format!("BYE {}", reason.label()),
                 Output::Leave => "leave".to_owned(),
                 Output::Ended(record) => {
@@ -128,6 +113,33 @@ impl Table {
 
     fn record(&self) -> &CallRecord {
         self.record.as_ref().expect("the call has ended")
+    }
+}
+
+fn start(dialled: &str, offer: Option<&str>) -> CallStart {
+    CallStart {
+        id: CallId::from_random(1),
+        participant: ParticipantId::from_random(2),
+        sdp_session_id: 7,
+        srtp_keying: [9; KEYING_BYTES_MAX],
+        started_at_unix_ns: 1_000_000_000_000_000_000,
+        dialled: dialled.to_owned(),
+        caller: Caller {
+            user: Some("+15550100".to_owned()),
+            ..Caller::default()
+        },
+        call_id_header: "c1@192.0.2.9".to_owned(),
+        credential: None,
+        organization: OrganizationId::from_random(3),
+        attributes: BTreeMap::new(),
+        offer: offer.map(|offer| offer.as_bytes().to_vec()),
+        profile: CallProfile {
+            name: "generic".to_owned(),
+            codecs: vec![PhoneCodec::Pcmu, PhoneCodec::Pcma],
+            dtmf_events: true,
+            srtp: SrtpPolicy::Optional,
+            early_media: false,
+        },
     }
 }
 
@@ -419,4 +431,121 @@ fn any_order_of_events_ends_once_and_leaves_what_joined() {
         assert_eq!(table.call.state(), State::Ended, "seed {seed}");
         assert!(table.record.is_some(), "seed {seed}");
     }
+}
+
+/// Where it moves to.
+fn elsewhere() -> MeetingId {
+    MeetingId::from_random(40)
+}
+
+fn found(id: MeetingId) -> FoundMeeting {
+    let preset = Preset::host();
+    FoundMeeting { id, preset }
+}
+
+/// An answered call that has been let into `elsewhere`, not yet joined there.
+fn moving() -> Table {
+    let mut table = Table::answered();
+    table.call.handle_refer(&elsewhere().to_string());
+    assert_eq!(table.said(), ["look-up"]);
+    table.call.handle_lookup(table.now, Ok(found(elsewhere())));
+    assert_eq!(table.said(), ["202", "leave"]);
+    table.call.handle_left(table.now, LegReport::default());
+    assert_eq!(table.said(), ["join +15550100 Pcmu"]);
+    table
+}
+
+#[test]
+fn a_refer_moves_the_call_to_another_meeting() {
+    let mut table = moving();
+    let joined = Ok(SessionId::from_random(50));
+    table.call.handle_joined(table.now, joined);
+    assert_eq!(table.said(), ["NOTIFY 200"]);
+    assert_eq!(table.call.meeting(), Some(elsewhere()));
+    table.call.handle_bye(table.now);
+    table.call.handle_left(table.now, LegReport::default());
+    assert_eq!(table.said(), ["leave", "ended caller_hung_up"]);
+    assert_eq!(table.record().meeting, Some(elsewhere()));
+    assert_eq!(table.record().session, Some(SessionId::from_random(50)));
+}
+
+#[test]
+fn a_meeting_that_will_not_have_it_sends_it_back_to_where_it_was() {
+    let mut table = moving();
+    table
+        .call
+        .handle_joined(table.now, Err(Refusal::MeetingFull));
+    assert_eq!(table.said(), ["NOTIFY 486", "join +15550100 Pcmu"]);
+    let joined = Ok(SessionId::from_random(5));
+    table.call.handle_joined(table.now, joined);
+    assert!(table.said().is_empty());
+    assert_eq!(
+        (table.call.state(), table.call.meeting()),
+        (State::Answered, Some(meeting()))
+    );
+    // It may try again.
+    table.call.handle_refer(&elsewhere().to_string());
+    assert_eq!(table.said(), ["look-up"]);
+}
+
+#[test]
+fn a_call_that_neither_meeting_will_have_is_hung_up() {
+    let mut table = moving();
+    table
+        .call
+        .handle_joined(table.now, Err(Refusal::MeetingFull));
+    table.said();
+    table
+        .call
+        .handle_joined(table.now, Err(Refusal::Overloaded));
+    assert_eq!(table.said(), ["BYE worker_failed", "ended worker_failed"]);
+}
+
+#[test]
+fn a_refer_to_what_these_credentials_do_not_open_changes_nothing() {
+    let mut table = Table::answered();
+    table.call.handle_refer("+14155550100");
+    assert_eq!(table.said(), ["404 REFER"]);
+    table.call.handle_refer(&elsewhere().to_string());
+    assert_eq!(table.said(), ["look-up"]);
+    let unknown = Err(Refusal::UnknownMeeting);
+    table.call.handle_lookup(table.now, unknown);
+    assert_eq!(table.said(), ["404 REFER"]);
+    table.call.handle_refer(&meeting().to_string());
+    assert_eq!(table.said(), ["202", "NOTIFY 200"], "it is there already");
+    assert_eq!(table.call.state(), State::Answered);
+}
+
+#[test]
+fn who_hangs_up_while_moving_leaves_nothing_behind() {
+    let mut table = moving();
+    table.call.handle_bye(table.now);
+    assert!(table.said().is_empty());
+    let joined = Ok(SessionId::from_random(50));
+    table.call.handle_joined(table.now, joined);
+    assert_eq!(table.said(), ["leave"]);
+    table.call.handle_left(table.now, LegReport::default());
+    assert_eq!(table.said(), ["ended caller_hung_up"]);
+
+    let mut table = Table::answered();
+    table.call.handle_refer(&elsewhere().to_string());
+    table.call.handle_lookup(table.now, Ok(found(elsewhere())));
+    table.said();
+    table.call.hang_up(table.now, EndReason::HungUpByOperator);
+    assert_eq!(table.said(), ["BYE hung_up_by_operator"]);
+    table.call.handle_left(table.now, LegReport::default());
+    assert_eq!(table.said(), ["ended hung_up_by_operator"]);
+}
+
+#[test]
+fn a_profile_may_ring_with_our_answer() {
+    let mut start = start(&meeting().to_string(), Some(OFFER));
+    start.profile.early_media = true;
+    let mut table = Table::of(start);
+    table.look_up();
+    table.reserve();
+    assert_eq!(
+        table.said(),
+        ["look-up", "reserve", "183", "join +15550100 Pcmu"]
+    );
 }

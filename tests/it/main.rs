@@ -13,6 +13,8 @@ mod sip_capacity;
 mod sip_flows;
 mod sip_mutation;
 mod sip_reconnect;
+mod sip_refer;
+mod sip_reliable;
 mod sip_requests;
 mod sip_support;
 mod sip_torture;

@@ -576,7 +576,7 @@ fn keys_arrive_by_info_and_a_transfer_is_declined_without_harm() {
         } => assert_eq!((digit, duration.as_millis()), ('5', 160)),
         other => panic!("{other:?}"),
     }
-    let refer = world.in_dialog("REFER", 4, &ok, "Refer-To: <sip:x@y>\r\n", "");
+    let refer = world.in_dialog("REFER", 4, &ok, "Refer-To: <mailto:x@y>\r\n", "");
     world.feed(refer);
     assert_eq!(world.statuses(), [603]);
     assert!(matches!(world.next_event(), Event::ReferRefused { .. }));

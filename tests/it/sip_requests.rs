@@ -6,7 +6,7 @@ use ringbridge::sip::flow::Transport;
 
 use super::sip_support::{MEETING, SDP, USER, World, config};
 
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, REGISTER";
 
 #[test]
 fn options_tells_the_truth_and_agrees_with_what_a_call_would_get() {
@@ -17,7 +17,7 @@ fn options_tells_the_truth_and_agrees_with_what_a_call_would_get() {
     assert_eq!(ok.status(), 200);
     assert_eq!(ok.header("Allow"), Some(ALLOW));
     assert_eq!(ok.header("Accept"), Some("application/sdp"));
-    assert_eq!(ok.header("Supported"), Some("timer"));
+    assert_eq!(ok.header("Supported"), Some("timer, 100rel, norefersub"));
     assert_eq!(world.endpoint.next_timeout(), None, "nothing is kept");
 
     world.endpoint.set_available(false);
@@ -50,7 +50,7 @@ fn no_method_is_met_with_silence() {
         ("SUBSCRIBE", 489),
         ("PUBLISH", 489),
         ("MESSAGE", 405),
-        ("REFER", 405),
+        ("REFER", 603),
         ("NOTIFY", 481),
         ("BYE", 481),
         ("INFO", 481),
@@ -96,10 +96,10 @@ fn requests_for_a_dialog_that_is_not_get_481() {
 fn what_we_cannot_do_is_refused_by_its_name() {
     for (extra, body, status, header) in [
         (
-            "Require: 100rel, timer\r\n",
+            "Require: precondition, timer\r\n",
             SDP,
             420,
-            Some(("Unsupported", "100rel")),
+            Some(("Unsupported", "precondition")),
         ),
         ("Max-Forwards: 0\r\n", SDP, 483, None),
         (

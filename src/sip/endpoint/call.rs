@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 use super::event::OfferMethod;
 use super::paths::ReplyPath;
+use super::refer::Refer;
+use super::reliable::Reliable;
 use super::table::TransactionId;
 use crate::sip::dialog::Dialog;
 use crate::sip::flow::Flow;
@@ -68,6 +70,11 @@ pub(super) struct Call {
     pub wanted_bye: Option<Option<String>>,
     pub local_sdp: Option<String>,
     pub provisional: Option<Bytes>,
+    /// The INVITE has an offer.
+    pub has_offer: bool,
+    /// The caller requires provisional responses to be reliable.
+    pub reliable: Option<Reliable>,
+    pub refer: Option<Refer>,
     pub session: Option<SessionTimer>,
     pub timers: Timers,
 }

@@ -36,18 +36,6 @@ impl Endpoint {
         self.provisional(now, dialog, reply)
     }
 
-    fn provisional(
-        &mut self,
-        now: Instant,
-        dialog: DialogId,
-        reply: Reply<'_>,
-    ) -> Result<(), CommandError> {
-        let invite = self.incoming(dialog)?.invite;
-        let bytes = self.respond_in_call(now, dialog, invite, reply, &[]);
-        self.call_mut(dialog)?.provisional = bytes;
-        Ok(())
-    }
-
     /// Sends 200 with a session description (the answer, or our offer where the INVITE had none)
     /// and further headers, and repeats it until its ACK.
     pub fn answer(
@@ -57,6 +45,10 @@ impl Endpoint {
         sdp: &str,
         headers: &[(String, String)],
     ) -> Result<(), CommandError> {
+        self.incoming(dialog)?;
+        if self.postpone_answer(dialog, sdp, headers) {
+            return Ok(());
+        }
         let call = self.incoming(dialog)?;
         let (invite, cseq, session) = (call.invite, call.invite_cseq, call.session);
         let path = self.reply_path(invite)?;
@@ -198,20 +190,20 @@ impl Endpoint {
         Ok(())
     }
 
-    fn reply_path(&self, invite: TransactionId) -> Result<ReplyPath, CommandError> {
+    pub(super) fn reply_path(&self, invite: TransactionId) -> Result<ReplyPath, CommandError> {
         let server = self.transactions.server(invite);
         server
             .map(|server| server.path)
             .ok_or(CommandError::UnknownDialog)
     }
 
-    fn call_mut(&mut self, dialog: DialogId) -> Result<&mut Call, CommandError> {
+    pub(super) fn call_mut(&mut self, dialog: DialogId) -> Result<&mut Call, CommandError> {
         self.calls
             .get_mut(&dialog)
             .ok_or(CommandError::UnknownDialog)
     }
 
-    fn incoming(&mut self, dialog: DialogId) -> Result<&mut Call, CommandError> {
+    pub(super) fn incoming(&mut self, dialog: DialogId) -> Result<&mut Call, CommandError> {
         match self.call_mut(dialog)? {
             call if call.phase == Phase::Incoming => Ok(call),
             call if call.phase == Phase::Ending => Err(CommandError::UnknownDialog),
@@ -219,7 +211,7 @@ impl Endpoint {
         }
     }
 
-    fn established(&mut self, dialog: DialogId) -> Result<&mut Call, CommandError> {
+    pub(super) fn established(&mut self, dialog: DialogId) -> Result<&mut Call, CommandError> {
         match self.call_mut(dialog)? {
             call if call.phase == Phase::Ending || call.wanted_bye.is_some() => {
                 Err(CommandError::UnknownDialog)

@@ -95,7 +95,15 @@ pub enum Event {
         /// What it says.
         info: Info,
     },
-    /// A REFER was refused (603) and the call goes on.
+    /// The phone asks for its call to be moved: answer with `accept_refer` and later
+    /// `finish_refer`, or with `refuse_refer`.
+    Refer {
+        /// Which.
+        dialog: DialogId,
+        /// Where to.
+        target: Uri,
+    },
+    /// A REFER was refused and the call goes on.
     ReferRefused {
         /// Which.
         dialog: DialogId,
@@ -137,6 +145,8 @@ pub enum TerminationCause {
     PeerLost,
     /// Its owner gave no final answer in time; the caller got 480.
     Unanswered,
+    /// A reliable provisional response was never acknowledged (RFC 3262); the caller got 504.
+    Unacknowledged,
 }
 
 /// The request a mid-dialog offer came in.

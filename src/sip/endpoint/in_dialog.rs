@@ -56,12 +56,8 @@ impl Endpoint {
             }
             Known::Options => self.reply_in_transaction(now, flow, &request, options_reply()),
             Known::Notify => self.reply_plainly(now, flow, &request, 200),
-            Known::Refer => {
-                self.reply_plainly(now, flow, &request, 603);
-                self.emit(Event::ReferRefused { dialog: id });
-            }
-            // We send no reliable provisional response that it could acknowledge.
-            Known::PRack => self.reply_plainly(now, flow, &request, 481),
+            Known::Refer => self.handle_refer(now, id, flow, request, credentials),
+            Known::PRack => self.handle_prack(now, id, flow, request),
             Known::Subscribe | Known::Publish => {
                 self.reply_in_transaction(now, flow, &request, bad_event_reply());
             }
@@ -214,7 +210,7 @@ impl Endpoint {
 
     /// Whether a mid-dialog offer comes from where the call came from; from elsewhere it needs
     /// credentials, since who moves the media hears the call. If not, it is answered.
-    fn is_known_peer(
+    pub(super) fn is_known_peer(
         &mut self,
         now: Instant,
         id: DialogId,
@@ -299,6 +295,9 @@ impl Endpoint {
                     }
                 }
                 Timer::SessionRefresh => self.refresh_session(now, id),
+                Timer::Reliable => self.repeat_reliable(now, id),
+                Timer::Prack => self.give_up_prack(now, id),
+                Timer::ReferWait => self.give_up_refer(now, id),
                 _ => self.end(
                     now,
                     id,
@@ -321,6 +320,11 @@ impl Endpoint {
             Timer::Provisional,
             now + crate::sip::timer::PROVISIONAL_INTERVAL,
         );
+        if call.reliable.is_some() {
+            // A copy would not do: each has its own RSeq. An error: it is answered by now.
+            let _ = self.ring(now, id);
+            return;
+        }
         let provisional = call.provisional.clone();
         let path = self
             .transactions

@@ -11,6 +11,7 @@ use super::call::{Call, Phase};
 use super::event::{DialogId, Event, Invite};
 use super::finished::Finished;
 use super::identity;
+use super::reliable::Reliable;
 use super::table::{ServerKey, ServerMachine, TransactionId};
 use crate::limits::{SIP_DIALOGS_MAX, SIP_TRANSACTIONS_MAX};
 use crate::sip::auth::CredentialSource;
@@ -121,6 +122,12 @@ impl Endpoint {
             wanted_bye: None,
             local_sdp: None,
             provisional: None,
+            has_offer: session_description(request).is_ok_and(|sdp| sdp.is_some()),
+            reliable: request
+                .headers
+                .has_token("Require", "100rel")
+                .then(|| Reliable::new(self.invite_key(&request.call_id, "rseq", request.cseq))),
+            refer: None,
             session: session.ok().flatten(),
             timers,
         }

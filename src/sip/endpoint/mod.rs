@@ -12,6 +12,8 @@
 //! | `in_dialog` | BYE, re-INVITE, UPDATE, INFO and their like |
 //! | `outgoing` | our own requests and the responses to them |
 //! | `paths` | where messages go, and when that needs a new connection |
+//! | `reliable` | provisional responses that are acknowledged by PRACK |
+//! | `refer` | REFER, and what is told of it |
 //! | `command` | what the owner of a call may ask |
 //! | `admission` | who may come in: trunks and digest; REGISTER |
 
@@ -28,6 +30,8 @@ mod in_dialog;
 mod invite;
 mod outgoing;
 mod paths;
+mod refer;
+mod reliable;
 mod request;
 mod table;
 mod token;
@@ -58,9 +62,9 @@ use crate::sip::registrar::Registrar;
 use crate::sip::transaction::Action;
 
 /// Methods we answer with more than a refusal.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
-/// Extensions we support.
-const SUPPORTED: &str = "timer";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, REGISTER";
+/// Extensions we support (RFC 4028, RFC 3262, RFC 4488).
+const SUPPORTED: &str = "timer, 100rel, norefersub";
 
 /// Transactions, dialogs, digest and registrations of all SIP listeners.
 #[derive(Debug)]

@@ -47,7 +47,8 @@ impl Endpoint {
         sdp: &str,
     ) {
         let headers = self.target_refresh_headers(id);
-        self.send_request(now, id, purpose, "INVITE", &headers, Some(sdp));
+        let body = Some(("application/sdp", sdp));
+        self.send_request(now, id, purpose, "INVITE", &headers, body);
     }
 
     /// Refreshes the session (RFC 4028 §7.4): by UPDATE where the peer allows it.
@@ -89,14 +90,14 @@ impl Endpoint {
         headers
     }
 
-    fn send_request(
+    pub(super) fn send_request(
         &mut self,
         now: Instant,
         id: DialogId,
         purpose: Purpose,
         method: &'static str,
         headers: &[(&'static str, String)],
-        sdp: Option<&str>,
+        body: Option<(&str, &str)>,
     ) {
         let via = self.new_via(id);
         let Some(call) = self.calls.get_mut(&id) else {
@@ -110,7 +111,7 @@ impl Endpoint {
             cseq,
             via: &via.value,
             headers: &headers,
-            sdp,
+            body,
         }));
         let is_invite = method == "INVITE";
         let kind = match is_invite {
@@ -127,7 +128,7 @@ impl Endpoint {
             cseq,
             via: via.value,
         });
-        if purpose != Purpose::Bye
+        if matches!(purpose, Purpose::Reinvite | Purpose::Refresh)
             && let Some(call) = self.calls.get_mut(&id)
         {
             call.own_request = Some(client);
@@ -253,7 +254,7 @@ impl Endpoint {
             cseq,
             via: &via.value,
             headers: &[],
-            sdp: None,
+            body: None,
         }));
         call.own_ack = Some(OwnAck {
             cseq,
@@ -275,6 +276,9 @@ impl Endpoint {
             // Whatever it says, a challenge too: we have no credentials for anyone, and the call is
             // over.
             return self.remove_call(id);
+        }
+        if purpose == Purpose::Notify {
+            return self.handle_notified(now, id);
         }
         let Some(call) = self.calls.get_mut(&id) else {
             return;

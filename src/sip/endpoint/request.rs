@@ -137,7 +137,9 @@ impl Endpoint {
             Known::Subscribe | Known::Publish => {
                 self.reply_stateless(flow, &request.headers, bad_event_reply());
             }
-            Known::Message | Known::Refer => self.refuse_method(flow, &request),
+            Known::Message => self.refuse_method(flow, &request),
+            // We call nobody; within a call it may move that call.
+            Known::Refer => self.reply_stateless(flow, &request.headers, Reply::new(603)),
             Known::Bye | Known::Info | Known::Update | Known::PRack | Known::Notify => {
                 self.reply_stateless(flow, &request.headers, Reply::new(481));
             }
@@ -331,7 +333,10 @@ pub(super) fn options_reply() -> Reply<'static> {
 pub(super) fn unsupported_extensions(headers: &Headers) -> Option<String> {
     let unknown: Vec<&str> = headers
         .all("Require")
-        .filter(|tag| !tag.eq_ignore_ascii_case(SUPPORTED))
+        .filter(|tag| {
+            let mut known = SUPPORTED.split(", ");
+            !known.any(|known| known.eq_ignore_ascii_case(tag))
+        })
         .collect();
     (!unknown.is_empty()).then(|| unknown.join(", "))
 }

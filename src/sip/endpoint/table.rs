@@ -97,6 +97,8 @@ pub(super) enum Purpose {
     Reinvite,
     /// The session timer asks for it (re-INVITE or UPDATE).
     Refresh,
+    /// A REFER's subscription.
+    Notify,
 }
 
 /// A running client transaction.
