@@ -11,6 +11,7 @@ mod call_start;
 pub mod call_task;
 pub mod calls;
 pub mod shutdown;
+mod sip_command;
 mod sip_connector;
 pub mod sip_listener;
 pub mod sip_task;

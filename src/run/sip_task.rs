@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant as TokioInstant;
 use tracing::{debug, warn};
@@ -18,113 +18,16 @@ use crate::limits;
 use crate::net::stream::{FlowIds, StreamEvent};
 use crate::run::bans::SharedGate;
 use crate::run::clock;
+pub use crate::run::sip_command::{SipCommand, SipHandle};
 use crate::run::sip_connector::Connector;
 pub use crate::run::sip_connector::TlsNames;
 use crate::run::sip_listener::{SipListeners, StreamDoor, canonical};
-use crate::sip::auth::{AuthFailure, CredentialSource, Lock};
-use crate::sip::endpoint::{
-    CommandError, Counters, DialogId, Endpoint, Event, Invite, Output, Refusal,
-};
+use crate::sip::auth::{AuthFailure, CredentialSource};
+use crate::sip::endpoint::{CommandError, Counters, DialogId, Endpoint, Event, Invite, Output};
 use crate::sip::flow::{Flow, FlowId, Transport};
 use crate::sip::gate::{Admission, Bucket};
 use crate::telemetry::metric::sip::SipMetrics;
 use crate::telemetry::sip_event::{AuthenticationFailed, SourceBanned};
-
-/// What a call task asks of the SIP task.
-#[derive(Debug)]
-pub enum SipCommand {
-    /// 180.
-    Ring(DialogId),
-    /// 183 with SDP.
-    Progress {
-        /// Which dialog.
-        dialog: DialogId,
-        /// Our answer.
-        sdp: String,
-    },
-    /// 200 with SDP.
-    Answer {
-        /// Which dialog.
-        dialog: DialogId,
-        /// Our SDP.
-        sdp: String,
-        /// Further headers.
-        headers: Vec<(String, String)>,
-    },
-    /// Final refusal of the INVITE.
-    Refuse {
-        /// Which dialog.
-        dialog: DialogId,
-        /// How.
-        refusal: Refusal,
-    },
-    /// 200 to the re-INVITE or UPDATE.
-    AcceptReinvite {
-        /// Which dialog.
-        dialog: DialogId,
-        /// Our SDP.
-        sdp: Option<String>,
-    },
-    /// Refusal of the re-INVITE or UPDATE.
-    RefuseReinvite {
-        /// Which dialog.
-        dialog: DialogId,
-        /// How.
-        refusal: Refusal,
-    },
-    /// 202 to the REFER.
-    AcceptRefer(DialogId),
-    /// Refusal of the REFER.
-    RefuseRefer {
-        /// Which dialog.
-        dialog: DialogId,
-        /// How.
-        refusal: Refusal,
-    },
-    /// What became of an accepted REFER.
-    FinishRefer {
-        /// Which dialog.
-        dialog: DialogId,
-        /// 200, or why not.
-        status: u16,
-    },
-    /// BYE.
-    Bye {
-        /// Which dialog.
-        dialog: DialogId,
-        /// Value of the Reason header.
-        reason: String,
-    },
-    /// Says which user names are locked for which sources.
-    Locks(oneshot::Sender<Vec<Lock>>),
-    /// Lifts such locks.
-    Unlock {
-        /// Whose.
-        source: IpAddr,
-        /// Of one user name, or of all.
-        username: Option<String>,
-        /// How many were in force.
-        reply: oneshot::Sender<usize>,
-    },
-}
-
-/// The way to the SIP task.
-#[derive(Debug, Clone)]
-pub struct SipHandle(mpsc::Sender<SipCommand>);
-
-impl SipHandle {
-    /// A handle and the queue it fills.
-    pub fn new() -> (Self, mpsc::Receiver<SipCommand>) {
-        let (commands, queue) = mpsc::channel(limits::SIP_COMMANDS_MAX);
-        (Self(commands), queue)
-    }
-
-    /// Waits for room in the queue; signalling is never lost silently. After the SIP task has
-    /// ended nothing can be told to anybody any more.
-    pub async fn send(&self, command: SipCommand) {
-        let _ = self.0.send(command).await;
-    }
-}
 
 /// Takes a new call: called on the SIP task, must only spawn.
 pub type OnInvite = Box<dyn Fn(Box<Invite>, mpsc::Receiver<Event>) + Send>;

@@ -29,6 +29,7 @@ mod secrets;
 mod simulcast;
 mod sip_signalling;
 mod sip_streams;
+mod sip_transfer;
 mod sound_quality;
 mod trunks;
 mod waiting_room;
