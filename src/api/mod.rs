@@ -26,6 +26,8 @@ mod routing_rules;
 mod sessions;
 mod signal_ws;
 mod sip_credentials;
+mod sip_registrations;
+mod sip_ws;
 mod text;
 mod trunks;
 mod types;
@@ -51,6 +53,7 @@ pub use state::{ApiParts, ApiState, PublicUrls};
 pub fn router(state: ApiState) -> Router {
     Router::new()
         .nest("/v2", rest())
+        .route("/sip", get(sip_ws::open))
         .merge(web::routes())
         .merge(health::routes())
         .merge(version::routes())
@@ -183,6 +186,7 @@ fn rest() -> Router<ApiState> {
                 .patch(routing_rules::change)
                 .delete(routing_rules::remove),
         )
+        .route("/sip/registrations", get(sip_registrations::list))
         .route("/sip/calls", get(calls::list))
         .route("/sip/calls/{call}", get(calls::show))
         .route("/sip/calls/{call}/hang-up", post(calls::hang_up))

@@ -47,6 +47,15 @@ pub async fn serve(
     door.serve(listener).await;
 }
 
+/// Where a request came in; an extension of each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    /// Our address.
+    pub local: SocketAddr,
+    /// Over TLS.
+    pub is_tls: bool,
+}
+
 /// How long peers may take.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
@@ -125,13 +134,18 @@ impl Door {
     async fn attend(self, stream: TcpStream, peer: SocketAddr, _seat: ConnectionSeat) {
         self.metrics.connections.inc();
         let connections = self.metrics.connections.clone();
+        let arrival = Arrival {
+            // An address that cannot be told is that of nobody we answer.
+            local: stream.local_addr().unwrap_or(peer),
+            is_tls: self.tls.is_some(),
+        };
         // Small replies leave at once; without it only latency suffers, so a refusal is no error.
         let _delayed = stream.set_nodelay(true);
         match self.tls.clone() {
-            None => self.converse(stream, peer).await,
+            None => self.converse(stream, peer, arrival).await,
             Some(tls) => {
                 match tokio::time::timeout(self.patience.handshake, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => self.converse(stream, peer).await,
+                    Ok(Ok(stream)) => self.converse(stream, peer, arrival).await,
                     Ok(Err(_)) | Err(_) => {
                         self.metrics.connections_refused.inc();
                     }
@@ -141,11 +155,12 @@ impl Door {
         connections.dec();
     }
 
-    async fn converse<S>(mut self, stream: S, peer: SocketAddr)
+    async fn converse<S>(mut self, stream: S, peer: SocketAddr, arrival: Arrival)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let service = AddExtension::new(self.router, ConnectInfo(peer));
+        let service = AddExtension::new(service, arrival);
         // HTTP/1.1 alone: one connection is one request at a time, which is what the caps count.
         // Its clock runs from the first moment, so that a silent peer is closed too.
         let connection = http1::Builder::new()

@@ -14,6 +14,8 @@ use crate::limits::SIGNAL_SOCKETS_MAX;
 use crate::run::bans::Bans;
 use crate::run::calls::Calls;
 use crate::run::directory::Directory;
+use crate::run::registrations::Registrations;
+use crate::run::sip_listener::StreamDoor;
 use crate::store::Store;
 use crate::telemetry::metric::Metrics;
 
@@ -49,6 +51,10 @@ pub struct ApiParts {
     pub calls: Calls,
     /// Who is shut out of SIP.
     pub bans: Bans,
+    /// Where SIP over WebSocket goes.
+    pub sip_door: StreamDoor,
+    /// Registered phones.
+    pub registrations: Registrations,
     /// Where figures go.
     pub metrics: Metrics,
     /// Where figures are read from.
@@ -91,6 +97,16 @@ impl ApiState {
     /// What is kept.
     pub fn store(&self) -> &Store {
         &self.inner.parts.store
+    }
+
+    /// Where SIP over WebSocket goes.
+    pub(super) fn sip_door(&self) -> &StreamDoor {
+        &self.inner.parts.sip_door
+    }
+
+    /// Registered phones.
+    pub(super) fn registrations(&self) -> &Registrations {
+        &self.inner.parts.registrations
     }
 
     /// What is live.

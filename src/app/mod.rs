@@ -21,14 +21,16 @@ use crate::config::profile::Peer;
 use crate::net::advertise::Advertise;
 use crate::net::ports::PortPool;
 use crate::net::routes::Routes;
+use crate::net::stream::StreamEvent;
 use crate::net::tls::{TlsAcceptor, TlsError};
 use crate::run::bans::{Bans, SharedGate};
 use crate::run::call_task::{self, CallContext};
 use crate::run::calls::Calls;
 use crate::run::clock;
 use crate::run::directory::{Directory, StartError as MediaStartError, WorkerConfig};
+use crate::run::registrations::Registrations;
 use crate::run::route::trusted;
-use crate::run::sip_listener::SipListeners;
+use crate::run::sip_listener::{SipListeners, StreamDoor};
 use crate::run::sip_task::{OnInvite, SipCommand, SipHandle, SipTask, TlsNames};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
 use crate::sip::flow::Flow;
@@ -108,6 +110,7 @@ pub struct App {
     config: Arc<Config>,
     context: Arc<CallContext>,
     sip: SipTask<CredentialsNow>,
+    registrations: Registrations,
     available: watch::Sender<bool>,
     api: ApiState,
     http: TcpListener,
@@ -187,6 +190,14 @@ impl App {
             listeners = listeners.with_tls(listener, tls_acceptor(&config, &names, &[])?);
         }
         let (sip_handle, commands) = SipHandle::new();
+        let streams = StreamDoor::new();
+        // What cannot be read is registered anew by the phones' next refresh.
+        let kept = store.registrations(clock::unix_ns()).await;
+        let kept = kept.unwrap_or_else(|error| {
+            tracing::warn!(%error, "registrations could not be read");
+            Vec::new()
+        });
+        let registrations = Registrations::restored(&kept);
         let context = Arc::new(CallContext {
             ports: PortPool::new(
                 config.media_address,
@@ -212,16 +223,25 @@ impl App {
             directory,
             calls: context.calls.clone(),
             bans: Bans::new(gate.clone(), context.sip.clone()),
+            sip_door: streams.0.clone(),
+            registrations: registrations.clone(),
             metrics: metrics.clone(),
             urls,
             profiles: config.profiles.names(),
         });
         let card = card::write(&config.data_dir, &api, &advertise, &addresses)?;
-        let sip = sip_task(&context, listeners, commands, is_available, gate);
+        let inputs = (listeners, streams, commands);
+        let mut sip = sip_task(&context, inputs, is_available, gate, registrations.clone());
+        for kept in kept {
+            let registration = kept.registration;
+            sip.endpoint
+                .restore_registration(clock::now(), registration);
+        }
         Ok(Self {
             config,
             context,
             sip,
+            registrations,
             available,
             api,
             http,
@@ -243,12 +263,19 @@ impl App {
     }
 }
 
+/// What the SIP task hears.
+type SipInputs = (
+    SipListeners,
+    (StreamDoor, mpsc::Receiver<StreamEvent>),
+    mpsc::Receiver<SipCommand>,
+);
+
 fn sip_task(
     context: &Arc<CallContext>,
-    listeners: SipListeners,
-    commands: mpsc::Receiver<SipCommand>,
+    (listeners, streams, commands): SipInputs,
     available: watch::Receiver<bool>,
     gate: SharedGate,
+    registrations: Registrations,
 ) -> SipTask<CredentialsNow> {
     let config = endpoint_config(context);
     let spawn_into = Arc::clone(context);
@@ -259,6 +286,7 @@ fn sip_task(
     SipTask {
         endpoint: Endpoint::new(config, rand::random(), rand::random()),
         listeners,
+        streams,
         commands,
         credentials: Box::new(move || store.credentials()),
         on_invite,
@@ -266,6 +294,7 @@ fn sip_task(
         gate,
         metrics: context.metrics.clone(),
         tls_names: tls_names(&context.config),
+        registrations,
     }
 }
 

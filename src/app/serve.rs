@@ -23,6 +23,7 @@ impl App {
             config,
             context,
             sip,
+            registrations,
             available,
             api,
             http,
@@ -35,6 +36,7 @@ impl App {
             .directory
             .take_events()
             .map(|events| tokio::spawn(history::follow(context.store.clone(), events)));
+        let keeper = tokio::spawn(registrations.clone().keep(context.store.clone()));
         let (close_http, closing) = watch::channel(false);
         let mut servers = JoinSet::new();
         let listen = |listener, tls, router| {
@@ -74,6 +76,8 @@ impl App {
         close_http.send_replace(true);
         while servers.join_next().await.is_some() {}
         sip.abort();
+        keeper.abort();
+        registrations.write(&context.store).await;
         settle(&context.store, history).await;
         Stopped { calls_ended }.emit();
     }

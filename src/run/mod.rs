@@ -10,6 +10,7 @@ pub mod worker;
 mod call_start;
 pub mod call_task;
 pub mod calls;
+pub mod registrations;
 pub mod shutdown;
 mod sip_command;
 mod sip_connector;

@@ -1,7 +1,7 @@
 //! Where SIP arrives: one UDP socket, a TCP listener beside it, and a TLS listener if there is one.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -73,29 +73,57 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// Lets stream connections in. The seats are shared by all listeners.
+/// Lets stream connections in. The seats are shared by all listeners; clones share everything.
 #[derive(Clone)]
-pub(super) struct StreamDoor {
+pub struct StreamDoor {
     seats: ConnectionSeats,
     flows: FlowIds,
     events: mpsc::Sender<StreamEvent>,
 }
 
 impl StreamDoor {
-    pub fn new(flows: FlowIds, events: mpsc::Sender<StreamEvent>) -> Self {
+    /// A door and what comes through it.
+    pub fn new() -> (Self, mpsc::Receiver<StreamEvent>) {
+        let (events, queue) = mpsc::channel(limits::STREAM_EVENTS_MAX);
         let seats = ConnectionSeats::new(
             limits::STREAM_CONNECTIONS_MAX,
             limits::STREAM_CONNECTIONS_PER_ADDRESS_MAX,
         );
-        Self {
+        let door = Self {
             seats,
-            flows,
+            flows: FlowIds::default(),
             events,
+        };
+        (door, queue)
+    }
+
+    /// A seat for a connection from `address`; `None` when there is none left.
+    pub fn seat(&self, address: IpAddr) -> Option<ConnectionSeat> {
+        self.seats.take(address)
+    }
+
+    /// Numbers for flows.
+    pub(super) fn flows(&self) -> FlowIds {
+        self.flows.clone()
+    }
+
+    /// Names a connection.
+    pub fn flow(&self, transport: Transport, local: SocketAddr, remote: SocketAddr) -> Flow {
+        Flow {
+            id: self.flows.next(),
+            transport,
+            local,
+            remote: canonical(remote),
         }
     }
 
+    /// Where its messages go.
+    pub fn events(&self) -> mpsc::Sender<StreamEvent> {
+        self.events.clone()
+    }
+
     /// Accepts until it is dropped.
-    pub async fn accept(self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    pub(super) async fn accept(self, listener: TcpListener, tls: Option<TlsAcceptor>) {
         let Ok(local) = listener.local_addr() else {
             return;
         };
@@ -116,12 +144,7 @@ impl StreamDoor {
             let Some(seat) = self.seats.take(remote.ip()) else {
                 continue;
             };
-            let flow = Flow {
-                id: self.flows.next(),
-                transport,
-                local,
-                remote: canonical(remote),
-            };
+            let flow = self.flow(transport, local, remote);
             let (tls, events) = (tls.clone(), self.events.clone());
             tokio::spawn(attend(connection, tls, flow, events, seat));
         }

@@ -15,9 +15,10 @@ use tokio::time::Instant as TokioInstant;
 use tracing::{debug, warn};
 
 use crate::limits;
-use crate::net::stream::{FlowIds, StreamEvent};
+use crate::net::stream::StreamEvent;
 use crate::run::bans::SharedGate;
 use crate::run::clock;
+use crate::run::registrations::Registrations;
 pub use crate::run::sip_command::{SipCommand, SipHandle};
 use crate::run::sip_connector::Connector;
 pub use crate::run::sip_connector::TlsNames;
@@ -38,6 +39,8 @@ pub struct SipTask<C> {
     pub endpoint: Endpoint,
     /// Where SIP arrives.
     pub listeners: SipListeners,
+    /// How stream connections come in, and what they bring.
+    pub streams: (StreamDoor, mpsc::Receiver<StreamEvent>),
     /// From call tasks.
     pub commands: mpsc::Receiver<SipCommand>,
     /// A current view of the credentials.
@@ -50,6 +53,8 @@ pub struct SipTask<C> {
     pub tls_names: TlsNames,
     /// Whose messages are read at all.
     pub gate: SharedGate,
+    /// Registered phones, for others to see.
+    pub registrations: Registrations,
     /// Counters.
     pub metrics: SipMetrics,
 }
@@ -70,15 +75,14 @@ where
 {
     /// Runs until every [`SipHandle`] is gone.
     pub async fn run(self) {
-        let (events, stream_events) = mpsc::channel(limits::STREAM_EVENTS_MAX);
-        let flows = FlowIds::default();
         let SipListeners {
             udp,
             tcp,
             tls,
             address,
         } = self.listeners;
-        let door = StreamDoor::new(flows.clone(), events.clone());
+        let (door, stream_events) = self.streams;
+        let (flows, events) = (door.flows(), door.events());
         let mut acceptors = JoinSet::new();
         acceptors.spawn(door.clone().accept(tcp, None));
         if let Some((listener, acceptor)) = tls {
@@ -94,6 +98,7 @@ where
             on_invite: self.on_invite,
             credentials: self.credentials,
             gate: self.gate,
+            registrations: self.registrations,
             counted: Counters::default(),
             failure_lines: FailureLines::default(),
             metrics: self.metrics,
@@ -117,6 +122,7 @@ struct Running<C> {
     on_invite: OnInvite,
     credentials: C,
     gate: SharedGate,
+    registrations: Registrations,
     /// What the metrics have of the endpoint's counters.
     counted: Counters,
     failure_lines: FailureLines,
@@ -318,12 +324,19 @@ where
                 (self.on_invite)(invite, queue);
                 return;
             }
-            Event::Registered(registration) => {
+            Event::Registered(_) => {
+                let Event::Registered(registration) = event else {
+                    return;
+                };
                 self.gate.prove(clock::now(), registration.flow.remote.ip());
                 self.metrics.registrations_received.inc();
+                self.registrations.note(registration);
                 return;
             }
-            Event::Unregistered(_) => return,
+            Event::Unregistered(registration) => {
+                self.registrations.forget(registration);
+                return;
+            }
             Event::AuthFailed {
                 source, failure, ..
             } => {

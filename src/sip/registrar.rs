@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::dialog::seconds;
 use super::flow::Flow;
-use super::header::NameAddr;
+use super::header::{NameAddr, parse_decimal};
 use super::message::Request;
 use super::uri::{Scheme, Uri};
 use crate::id::CredentialId;
@@ -50,12 +50,14 @@ pub struct Binding {
     /// User-Agent header.
     pub user_agent: Option<String>,
     /// Contact as echoed, without `expires`.
-    contact: String,
+    pub(super) contact: String,
     /// `+sip.instance`, where the phone has one: it stays when the Contact changes (RFC 5626).
-    instance: Option<String>,
-    call_id: String,
-    cseq: u32,
-    expires_at: Instant,
+    pub(super) instance: Option<String>,
+    /// Which of its flows it is.
+    pub(super) reg_id: Option<u32>,
+    pub(super) call_id: String,
+    pub(super) cseq: u32,
+    pub(super) expires_at: Instant,
 }
 
 /// A binding came, stayed or went.
@@ -165,6 +167,7 @@ impl Registrar {
                     .params
                     .get("+sip.instance")
                     .map(str::to_owned),
+                reg_id: reg_id_of(&wanted.contact),
                 call_id: request.call_id.clone(),
                 cseq: request.cseq,
                 expires_at: now + wanted.lifetime,
@@ -180,6 +183,15 @@ impl Registrar {
         }
         self.reschedule(credential);
         Ok(changes)
+    }
+
+    /// Takes up a binding of an earlier run.
+    pub fn restore(&mut self, credential: CredentialId, binding: Binding) {
+        if self.count < SIP_BINDINGS_MAX {
+            // What makes room for it was kept by the same run: nobody need be told.
+            self.bind(credential, binding, &mut Vec::new());
+            self.reschedule(credential);
+        }
     }
 
     /// Removes what has run out.
@@ -305,10 +317,15 @@ impl Registrar {
     }
 }
 
+/// `reg-id` of a Contact (RFC 5626 §4.2).
+pub(super) fn reg_id_of(contact: &NameAddr) -> Option<u32> {
+    contact.params.get("reg-id").and_then(parse_decimal)
+}
+
 impl Binding {
     fn is_same_phone(&self, contact: &NameAddr) -> bool {
         match (&self.instance, contact.params.get("+sip.instance")) {
-            (Some(instance), Some(other)) => instance == other,
+            (Some(instance), Some(other)) => instance == other && self.reg_id == reg_id_of(contact),
             _ => self.uri == contact.uri,
         }
     }

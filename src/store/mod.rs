@@ -23,6 +23,7 @@ pub mod organization;
 pub mod page;
 pub mod participant;
 pub mod preset;
+pub mod registration;
 pub mod routing_rule;
 pub mod session;
 pub mod trunk;

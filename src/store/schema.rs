@@ -4,7 +4,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Steps in order; a released one is never changed, only followed by another.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, SESSIONS_AND_CALLS, TRUNKS];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, SESSIONS_AND_CALLS, TRUNKS, REGISTRATIONS];
 
 const FIRST: &str = "
 CREATE TABLE settings (
@@ -148,6 +148,24 @@ CREATE TABLE sip_routing_rules (
 ) STRICT;
 CREATE INDEX sip_routing_rules_by_organization
     ON sip_routing_rules (organization_id, created_at);
+";
+
+const REGISTRATIONS: &str = "
+CREATE TABLE registrations (
+    credential_id TEXT NOT NULL,
+    contact       TEXT NOT NULL,
+    username      TEXT NOT NULL,
+    contact_value TEXT NOT NULL,
+    instance      TEXT,
+    user_agent    TEXT,
+    transport     TEXT NOT NULL,
+    local         TEXT NOT NULL,
+    remote        TEXT NOT NULL,
+    call_id       TEXT NOT NULL,
+    cseq          INTEGER NOT NULL,
+    expires_at    INTEGER NOT NULL,
+    PRIMARY KEY (credential_id, contact)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The database's schema version is `found`, newer than `known`.

@@ -12,6 +12,7 @@ mod sip_auth;
 mod sip_capacity;
 mod sip_flows;
 mod sip_mutation;
+mod sip_outbound;
 mod sip_reconnect;
 mod sip_refer;
 mod sip_reliable;

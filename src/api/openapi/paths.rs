@@ -154,6 +154,9 @@ const OPERATIONS: &[Operation] = operations! {
     delete CREDENTIAL, "sip", delete_sip_credential,
         "Remove a SIP credential; calls in progress go on",
         NONE, [] => One("SipCredential");
+    get "/v2/sip/registrations", "sip", list_sip_registrations,
+        "List the phones that are registered now",
+        NONE, [] => Page("SipRegistration");
     post TRUNKS, "sip", create_trunk,
         "Make a trunk: a carrier's connection",
         Some("TrunkBody"), [] => Made("Trunk");

@@ -2,13 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::shape::{Field, count, flag, id, line, nullable_id, object, optional, text, time};
+use super::shape::{
+    Field, count, flag, id, line, nullable, nullable_id, object, optional, text, time,
+};
 
 pub(super) fn all() -> Vec<(&'static str, Value)> {
     let mut trunk = optional(&trunk_fields());
     trunk["required"] = json!(["name"]);
     trunk["properties"]["name"]["minLength"] = json!(1);
     vec![
+        ("SipRegistration", object(&registration_fields())),
         ("Trunk", kept(trunk_fields())),
         ("TrunkBody", trunk),
         ("TrunkChange", optional(&trunk_fields())),
@@ -21,6 +24,19 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
 pub(super) fn kept(fields: Vec<Field>) -> Value {
     let around = vec![("id", id()), ("created_at", time()), ("updated_at", time())];
     object(&[around, fields].concat())
+}
+
+fn registration_fields() -> Vec<Field> {
+    vec![
+        ("credential_id", id()),
+        ("username", text("The credential's user name.")),
+        ("contact", text("Its Contact URI.")),
+        ("instance", nullable("string")),
+        ("user_agent", nullable("string")),
+        ("transport", text("UDP, TCP, TLS, WS or WSS.")),
+        ("address", text("Address and port it was heard from.")),
+        ("expires_at", time()),
+    ]
 }
 
 fn trunk_fields() -> Vec<Field> {

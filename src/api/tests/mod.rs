@@ -30,6 +30,8 @@ use crate::run::calls::Calls;
 use crate::run::clock;
 use crate::run::directory::{Directory, WorkerConfig, WorkerHealth};
 use crate::run::history;
+use crate::run::registrations::Registrations;
+use crate::run::sip_listener::StreamDoor;
 use crate::run::sip_task::SipHandle;
 use crate::sip::gate::{Gate, GateConfig};
 use crate::store::{DEFAULT_REALM, FirstStart, Store, StoreClock, StoreOptions};
@@ -80,6 +82,8 @@ impl Server {
             store,
             calls: Calls::new(10),
             bans: Bans::new(gate.clone(), SipHandle::new().0),
+            sip_door: StreamDoor::new().0,
+            registrations: Registrations::default(),
             directory: Directory::start(WorkerConfig::loopback()).unwrap(),
             metrics: metrics.clone(),
             registry: Arc::new(registry),

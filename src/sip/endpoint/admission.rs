@@ -1,16 +1,43 @@
 //! Who may come in: trunks by their address, everyone else by digest; and REGISTER.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::event::{Event, Registration};
 use super::{ALLOW, Endpoint, SUPPORTED};
 use crate::id::CredentialId;
 use crate::sip::auth::{AuthFailure, CredentialSource, Question, Verdict};
 use crate::sip::flow::Flow;
+use crate::sip::header::NameAddr;
 use crate::sip::message::Request;
-use crate::sip::registrar::{Change, RegisterRefusal};
+use crate::sip::registrar::{Binding, Change, RegisterRefusal, reg_id_of};
 use crate::sip::reply::Reply;
 use crate::sip::uri::{Scheme, Uri};
+
+/// RFC 5626, for REGISTER alone.
+pub(super) const OUTBOUND: &str = "outbound";
+
+/// How often a phone shall say that it is there, so that its NAT keeps the way open
+/// (RFC 5626 §4.4: below 30 s on UDP, below two minutes on streams).
+fn flow_timer(flow: Flow) -> Duration {
+    match flow.transport.is_reliable() {
+        true => Duration::from_secs(110),
+        false => Duration::from_secs(25),
+    }
+}
+
+/// Whether a REGISTER asks for RFC 5626: it knows it, and numbers its flows (§6).
+fn is_outbound(request: &Request) -> bool {
+    let numbers_flows = |value| {
+        NameAddr::parse(value).is_ok_and(|contact| {
+            reg_id_of(&contact).is_some() && contact.params.get("+sip.instance").is_some()
+        })
+    };
+    let headers = &request.headers;
+    let is_known = ["Supported", "Require"]
+        .iter()
+        .any(|name| headers.has_token(name, OUTBOUND));
+    is_known && headers.all("Contact").any(numbers_flows)
+}
 
 /// Somebody whose credentials are right.
 #[derive(Debug)]
@@ -106,7 +133,14 @@ impl Endpoint {
                 for contact in self.registrar.contacts(now, credential) {
                     reply = reply.header("Contact", contact);
                 }
-                let reply = reply.header("Allow", ALLOW).header("Supported", SUPPORTED);
+                let mut reply = reply
+                    .header("Allow", ALLOW)
+                    .header("Supported", format!("{SUPPORTED}, {OUTBOUND}"));
+                if is_outbound(&request) {
+                    reply = reply
+                        .header("Require", OUTBOUND)
+                        .header("Flow-Timer", flow_timer(flow).as_secs().to_string());
+                }
                 self.reply_in_transaction(now, flow, &request, reply);
                 for change in changes {
                     self.emit_registration(change);
@@ -117,6 +151,25 @@ impl Endpoint {
                 self.reply_in_transaction(now, flow, &request, reply);
             }
         }
+    }
+
+    /// Takes up a binding of an earlier run, before anything is received. A phone's own REGISTER
+    /// replaces it.
+    pub fn restore_registration(&mut self, now: Instant, kept: Registration) {
+        let reg_id = NameAddr::parse(&kept.contact_value).ok();
+        let binding = Binding {
+            username: kept.username,
+            uri: kept.contact,
+            flow: kept.flow,
+            user_agent: kept.user_agent,
+            reg_id: reg_id.and_then(|contact| reg_id_of(&contact)),
+            contact: kept.contact_value,
+            instance: kept.instance,
+            call_id: kept.call_id,
+            cseq: kept.cseq,
+            expires_at: now + kept.expires,
+        };
+        self.registrar.restore(kept.credential, binding);
     }
 
     fn register_refusal(&mut self, refusal: RegisterRefusal) -> Reply<'static> {
@@ -148,6 +201,10 @@ impl Endpoint {
             flow: binding.flow,
             expires: expires.unwrap_or_default(),
             user_agent: binding.user_agent,
+            contact_value: binding.contact,
+            instance: binding.instance,
+            call_id: binding.call_id,
+            cseq: binding.cseq,
         };
         self.emit(match expires {
             Some(_) => Event::Registered(registration),

@@ -236,6 +236,14 @@ pub struct Registration {
     pub expires: Duration,
     /// User-Agent header.
     pub user_agent: Option<String>,
+    /// Contact as our 200 shows it, without `expires`.
+    pub contact_value: String,
+    /// `+sip.instance` (RFC 5626), where the phone has one.
+    pub instance: Option<String>,
+    /// Call-ID of its REGISTER.
+    pub call_id: String,
+    /// CSeq number of its last one.
+    pub cseq: u32,
 }
 
 /// A final answer that is not 2xx.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use rsip::Method as Known;
 
+use super::admission::OUTBOUND;
 use super::event::DialogId;
 use super::finished::Finished;
 use super::paths::ReplyPath;
@@ -124,7 +125,10 @@ impl Endpoint {
             return self.reply_stateless(flow, &request.headers, Reply::new(483));
         }
         let refused = matches!(method, Known::Invite | Known::Options | Known::Register)
-            .then(|| unsupported_extensions(&request.headers))
+            .then(|| match method {
+                Known::Register => unsupported(&request.headers, &[OUTBOUND]),
+                _ => unsupported_extensions(&request.headers),
+            })
             .flatten();
         if let Some(unsupported) = refused {
             let reply = Reply::new(420).header("Unsupported", unsupported);
@@ -331,12 +335,18 @@ pub(super) fn options_reply() -> Reply<'static> {
 
 /// Option tags of Require that we do not know: value of Unsupported.
 pub(super) fn unsupported_extensions(headers: &Headers) -> Option<String> {
+    unsupported(headers, &[])
+}
+
+/// As [`unsupported_extensions`], where more are known.
+fn unsupported(headers: &Headers, more: &[&str]) -> Option<String> {
+    let is_known = |tag: &str| {
+        let mut known = SUPPORTED.split(", ").chain(more.iter().copied());
+        known.any(|known| known.eq_ignore_ascii_case(tag))
+    };
     let unknown: Vec<&str> = headers
         .all("Require")
-        .filter(|tag| {
-            let mut known = SUPPORTED.split(", ");
-            !known.any(|known| known.eq_ignore_ascii_case(tag))
-        })
+        .filter(|tag| !is_known(tag))
         .collect();
     (!unknown.is_empty()).then(|| unknown.join(", "))
 }

@@ -5,6 +5,7 @@ pub mod baresip;
 pub mod cable;
 pub mod chromium;
 pub mod http;
+pub mod kamailio;
 pub mod raw_sip;
 pub mod server;
 pub mod sipp;

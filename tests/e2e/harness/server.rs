@@ -93,6 +93,11 @@ impl Server {
         authority(&self.card.api_base)
     }
 
+    /// Where HTTPS is answered.
+    pub fn https(&self) -> SocketAddr {
+        authority(&self.card.https_join_url)
+    }
+
     /// Where metrics are told.
     pub fn admin(&self) -> SocketAddr {
         authority(&self.card.admin_base)

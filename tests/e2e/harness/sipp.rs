@@ -1,7 +1,7 @@
 //! sipp, playing the scenarios in `tests/e2e/sipp/`.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,6 +28,7 @@ pub struct Sipp<'a> {
     password: String,
     calls: u32,
     source: &'static str,
+    target: SocketAddr,
 }
 
 /// A scenario that is being played.
@@ -50,6 +51,7 @@ impl<'a> Sipp<'a> {
             password: server.card.sip_password.clone(),
             calls: 1,
             source: "127.0.0.1",
+            target: server.sip(),
         }
     }
 
@@ -68,6 +70,12 @@ impl<'a> Sipp<'a> {
     /// Uses another password.
     pub fn password(mut self, password: &str) -> Self {
         self.password = password.to_owned();
+        self
+    }
+
+    /// Sends to a proxy instead.
+    pub fn through(mut self, proxy: SocketAddr) -> Self {
+        self.target = proxy;
         self
     }
 
@@ -101,7 +109,7 @@ impl<'a> Sipp<'a> {
         fs::create_dir_all(&folder).expect("a folder for sipp's logs");
         let log = fs::File::create(folder.join("screen.log")).expect("a log file");
         let child = Command::new(program)
-            .arg(self.server.sip().to_string())
+            .arg(self.target.to_string())
             .arg("-sf")
             .arg(file)
             .args([

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::crypto::ring::default_provider;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest};
 
 use super::raw_sip::{authorization, header, status, to_tag};
 use super::server::Server;
@@ -25,6 +26,8 @@ pub struct StreamSip {
     connection: Box<dyn Connection>,
     received: Vec<u8>,
     transport: &'static str,
+    /// What our end calls itself.
+    host: String,
     /// Of our end.
     pub local: SocketAddr,
 }
@@ -58,23 +61,53 @@ impl StreamSip {
 
     /// Connects over TLS, believing the certificate in this PEM file.
     pub fn tls(to: SocketAddr, trusted: &Path) -> StreamSip {
-        let mut roots = rustls::RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(trusted).expect("a PEM file") {
-            roots
-                .add(certificate.expect("a certificate"))
-                .expect("a root");
-        }
-        let config = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::from(to.ip());
-        let session = rustls::ClientConnection::new(Arc::new(config), name).expect("a session");
+        let session = session(to, trusted);
         let socket = TcpStream::connect(to).expect("it accepts");
         Self::over(socket, "TLS", |socket| {
             Box::new(rustls::StreamOwned::new(session, socket))
         })
+    }
+
+    /// Connects over WebSocket, as a browser does.
+    pub fn ws(to: SocketAddr) -> StreamSip {
+        let socket = TcpStream::connect(to).expect("it accepts");
+        Self::over(socket, "WS", |socket| Self::upgrade(to, "ws", socket)).nameless()
+    }
+
+    /// Connects over WebSocket within TLS, believing the certificate in this PEM file.
+    pub fn wss(to: SocketAddr, trusted: &Path) -> StreamSip {
+        let session = session(to, trusted);
+        let socket = TcpStream::connect(to).expect("it accepts");
+        Self::over(socket, "WSS", |socket| {
+            Self::upgrade(to, "wss", rustls::StreamOwned::new(session, socket))
+        })
+        .nameless()
+    }
+
+    fn upgrade<S: Read + Write + 'static>(
+        to: SocketAddr,
+        scheme: &str,
+        socket: S,
+    ) -> Box<dyn Connection> {
+        let mut request = format!("{scheme}://{to}/sip")
+            .into_client_request()
+            .expect("a request");
+        let protocol = "sip".parse().expect("a header's value");
+        request
+            .headers_mut()
+            .insert("Sec-WebSocket-Protocol", protocol);
+        let (socket, reply) = tungstenite::client(request, socket).expect("it is upgraded");
+        assert_eq!(reply.headers()["Sec-WebSocket-Protocol"], "sip");
+        Box::new(Frames {
+            socket,
+            rest: Vec::new(),
+        })
+    }
+
+    /// A browser does not know its own address (RFC 7118 §5).
+    fn nameless(self) -> StreamSip {
+        let host = "df7jal23ls0d.invalid".to_owned();
+        StreamSip { host, ..self }
     }
 
     /// Waits for a connection over TCP.
@@ -109,6 +142,7 @@ impl StreamSip {
             connection: wrap(socket),
             received: Vec::new(),
             transport,
+            host: local.to_string(),
             local,
         }
     }
@@ -150,6 +184,14 @@ impl StreamSip {
         Some(whole)
     }
 
+    /// So many bytes, whatever they are.
+    pub fn receive_exactly(&mut self, length: usize) -> Vec<u8> {
+        assert!(self.received.is_empty(), "there is more");
+        let mut bytes = vec![0; length];
+        self.connection.read_exact(&mut bytes).expect("they come");
+        bytes
+    }
+
     /// The next final response.
     pub fn final_response(&mut self) -> String {
         loop {
@@ -162,17 +204,17 @@ impl StreamSip {
 
     /// Any request; `more` is whole header lines.
     pub fn request(&self, method: &str, cseq: u32, to: &str, more: &str, body: &str) -> String {
-        let (local, transport) = (self.local, self.transport);
+        let (local, transport, host) = (self.local, self.transport, &self.host);
         let uri = to
             .split_once('>')
             .map_or(to, |(uri, _)| uri)
             .trim_start_matches('<');
         format!(
             "{method} {uri} SIP/2.0\r\n\
-             Via: SIP/2.0/{transport} {local};branch=z9hG4bK{method}{cseq};rport\r\n\
+             Via: SIP/2.0/{transport} {host};branch=z9hG4bK{method}{cseq};rport\r\n\
              From: <sip:stream@{local}>;tag=stream\r\nTo: {to}\r\n\
              Call-ID: stream-{local}\r\nCSeq: {cseq} {method}\r\nMax-Forwards: 70\r\n\
-             Contact: <sip:stream@{local};transport={transport}>\r\n\
+             Contact: <sip:stream@{host};transport={transport}>\r\n\
              {more}Content-Length: {}\r\n\r\n{body}",
             body.len()
         )
@@ -206,6 +248,59 @@ impl StreamSip {
         assert_eq!(status(&ok), 200, "{ok}");
         self.send(self.request("ACK", 2, &tagged(&ok), "", ""));
         tagged(&ok)
+    }
+}
+
+/// A session with whoever has the certificate in this PEM file.
+fn session(to: SocketAddr, trusted: &Path) -> rustls::ClientConnection {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(trusted).expect("a PEM file") {
+        roots
+            .add(certificate.expect("a certificate"))
+            .expect("a root");
+    }
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::from(to.ip());
+    rustls::ClientConnection::new(Arc::new(config), name).expect("a session")
+}
+
+/// A WebSocket as a stream: one write is one frame.
+struct Frames<S> {
+    socket: tungstenite::WebSocket<S>,
+    rest: Vec<u8>,
+}
+
+impl<S: Read + Write> Read for Frames<S> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.socket.read().map_err(std::io::Error::other)? {
+                tungstenite::Message::Text(text) => self.rest = text.as_bytes().to_vec(),
+                tungstenite::Message::Close(_) => return Ok(0),
+                _ => {}
+            }
+        }
+        let length = self.rest.len().min(into.len());
+        into[..length].copy_from_slice(&self.rest[..length]);
+        self.rest.drain(..length);
+        Ok(length)
+    }
+}
+
+impl<S: Read + Write> Write for Frames<S> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(std::io::Error::other)?;
+        self.socket
+            .send(tungstenite::Message::text(text))
+            .map_err(std::io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.socket.flush().map_err(std::io::Error::other)
     }
 }
 
