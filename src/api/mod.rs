@@ -15,6 +15,7 @@ mod admin;
 mod auth;
 mod bans;
 mod body;
+mod call_keys;
 mod calls;
 mod kept;
 mod meetings;
@@ -190,6 +191,7 @@ fn rest() -> Router<ApiState> {
         .route("/sip/calls", get(calls::list))
         .route("/sip/calls/{call}", get(calls::show))
         .route("/sip/calls/{call}/hang-up", post(calls::hang_up))
+        .route("/sip/calls/{call}/dtmf", post(call_keys::send))
 }
 
 async fn not_found() -> ApiError {

@@ -18,6 +18,7 @@ use crate::meeting::preset::Preset;
 use crate::rtp::srtp::KEYING_BYTES_MAX;
 use crate::sdp::crypto::{LocalSecurity, SrtpPolicy};
 use crate::sdp::negotiate::{self, LocalMedia, NegotiateError, Negotiated};
+use crate::sdp::webrtc;
 
 /// What is known of a call when its INVITE has been authorised.
 #[derive(Clone)]
@@ -188,6 +189,8 @@ pub struct Call {
     /// Our last offer while its answer is awaited.
     pending_offer: Option<String>,
     media: Option<LegMedia>,
+    /// The first offer of a client in a browser, and our connection's answer.
+    webrtc: Option<(String, String)>,
     session: Option<SessionId>,
     answered: Option<Instant>,
     ending: Option<Ending>,
@@ -228,6 +231,7 @@ impl Call {
             pending_answer: None,
             pending_offer: None,
             media: None,
+            webrtc: None,
             session: None,
             answered: None,
             ending: None,
@@ -304,7 +308,12 @@ impl Call {
             self.outputs.push_back(Output::Answer { sdp });
             return;
         };
-        match negotiate::answer(&offer, &self.local_media(local)) {
+        let local = self.local_media(local);
+        let settled = match webrtc::is_webrtc(&offer) {
+            true => webrtc::settle(&offer, &local),
+            false => negotiate::answer(&offer, &local),
+        };
+        match settled {
             Ok(negotiated) => {
                 // Only now: a phone that rings and is then told 488 has rung for nothing.
                 self.outputs
@@ -318,6 +327,19 @@ impl Call {
                 self.join(negotiated.media, State::Joining);
             }
             Err(error) => self.refuse(now, refusal_of(&error)),
+        }
+    }
+
+    /// The leg's connection has answered the offer of a client in a browser. Comes before
+    /// [`Call::handle_joined`].
+    pub fn handle_described(&mut self, sdp: String) {
+        let offer = self
+            .media
+            .as_mut()
+            .and_then(|media| media.webrtc_offer.take());
+        if let Some(offer) = offer {
+            self.pending_answer = Some(sdp.clone());
+            self.webrtc = Some((offer, sdp));
         }
     }
 
@@ -395,7 +417,7 @@ impl Call {
         };
         self.sdp_version += 1;
         match offer {
-            Some(offer) => match negotiate::answer(offer, &self.local_media(local)) {
+            Some(offer) => match self.answer_again(offer, local) {
                 Ok(Negotiated { media, sdp, hold }) => {
                     self.outputs
                         .push_back(Output::AcceptReinvite { sdp: Some(sdp) });
@@ -555,6 +577,18 @@ impl Call {
             State::Leaving => self.finish(now, Some(report)),
             State::MovingOut => self.rejoin(),
             _ => {}
+        }
+    }
+
+    fn answer_again(
+        &self,
+        offer: &[u8],
+        local: LocalEndpoint,
+    ) -> Result<Negotiated, NegotiateError> {
+        let local = self.local_media(local);
+        match &self.webrtc {
+            Some((first, answer)) => webrtc::answer_again(first, answer, offer, &local),
+            None => negotiate::answer(offer, &local),
         }
     }
 

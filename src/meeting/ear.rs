@@ -143,10 +143,16 @@ impl Ear {
         self.stream.skip_units(units.wrapping_mul(ticks));
     }
 
-    /// Sends a key to the phone after those already waiting.
-    pub(super) fn press(&mut self, key: Key) -> Result<(), KeyError> {
-        let keys = self.keys.as_mut().ok_or(KeyError::NotAgreed)?;
-        Ok(keys.press(key, KEY_PRESS)?)
+    /// Sends keys to the phone after those already waiting: all of them, or none.
+    pub(super) fn press(&mut self, keys: &[Key]) -> Result<(), KeyError> {
+        let sender = self.keys.as_mut().ok_or(KeyError::NotAgreed)?;
+        if keys.len() > sender.room() {
+            return Err(KeysWaiting.into());
+        }
+        for key in keys {
+            sender.press(*key, KEY_PRESS)?;
+        }
+        Ok(())
     }
 
     /// Octets of the packet at the front, if it is full.
@@ -168,6 +174,7 @@ impl Ear {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::DTMF_KEYS_WAITING_MAX;
     use crate::meeting::leg::OpusFormat;
     use crate::rtp::dtmf::{DtmfEvent, DtmfReceiver};
     use crate::rtp::packet::Packet;
@@ -178,6 +185,7 @@ mod tests {
         LegMedia {
             codec,
             opus: OpusFormat::default(),
+            webrtc_offer: None,
             receive_payload_type: 0,
             send_payload_type: 0,
             dtmf_payload_type: Some(101),
@@ -261,9 +269,10 @@ mod tests {
             (PhoneCodec::Opus, 20),
         ] {
             let mut ear = Ear::new(&media(codec, ptime_ms), 1, 0, 0);
-            for digit in "12#".chars() {
-                ear.press(Key::Digit(digit)).unwrap();
-            }
+            ear.press(&"12#".chars().map(Key::Digit).collect::<Vec<_>>())
+                .unwrap();
+            let flood = [Key::Flash; DTMF_KEYS_WAITING_MAX];
+            assert_eq!(ear.press(&flood), Err(KeyError::Waiting(KeysWaiting)));
             let mut receiver = DtmfReceiver::new();
             let (mut heard, start) = (String::new(), Instant::now());
             let mut buffer = [0; GATHERED_BYTES_MAX + 100];
@@ -302,6 +311,6 @@ mod tests {
         let mut media = media(PhoneCodec::Pcmu, 20);
         media.dtmf_send_payload_type = None;
         let mut ear = Ear::new(&media, 1, 0, 0);
-        assert_eq!(ear.press(Key::Digit('1')), Err(KeyError::NotAgreed));
+        assert_eq!(ear.press(&[Key::Digit('1')]), Err(KeyError::NotAgreed));
     }
 }

@@ -90,6 +90,9 @@ pub struct LegMedia {
     pub codec: PhoneCodec,
     /// How the phone wants its Opus, if it is Opus.
     pub opus: OpusFormat,
+    /// The offer of a SIP client in a browser: a connection with ICE and DTLS answers it and
+    /// carries the media, and addresses, payload types and keys are its own affair.
+    pub webrtc_offer: Option<String>,
     /// Payload type the phone sends the codec with (its choice in its own SDP… see RFC 3264 §5.1:
     /// each side receives the payload types of its own SDP; for a UAS answer both are equal).
     pub receive_payload_type: u8,

@@ -21,10 +21,12 @@ use crate::rtp::reception::Reception;
 use crate::rtp::rtcp::{REPORT_BYTES_MAX, RtcpSession};
 use crate::rtp::srtp::{OVERHEAD_BYTES_MAX, SrtpKeys, SrtpSession};
 
+mod connection;
 mod passed;
 mod report;
 mod reports;
 
+pub use self::connection::LegConnection;
 pub use self::passed::PassedPacket;
 
 /// RFC 3551 §4.5: comfort noise.
@@ -76,6 +78,7 @@ pub struct PhoneLeg {
     report_at: Instant,
     quality: QualityMeter,
     ear: Ear,
+    connection: Option<Box<LegConnection>>,
     started: bool,
     heard_at: Instant,
     lost_told: bool,
@@ -123,6 +126,7 @@ impl PhoneLeg {
             report_at: now + REPORT_INTERVAL,
             quality: QualityMeter::new(now),
             ear,
+            connection: None,
             started: false,
             heard_at: now,
             lost_told: false,
@@ -408,12 +412,12 @@ impl PhoneLeg {
         Some((self.latch.destination(), written))
     }
 
-    /// Presses a key in the phone's ear.
+    /// Presses keys in the phone's ear: all of them, or none.
     ///
     /// # Errors
     /// The phone takes no keys, or too many are waiting.
-    pub fn send_key(&mut self, key: Key) -> Result<(), KeyError> {
-        self.ear.press(key)
+    pub fn send_keys(&mut self, keys: &[Key]) -> Result<(), KeyError> {
+        self.ear.press(keys)
     }
 
     /// `ticks` were skipped after a stall: time has passed for the phone's ear and its voice.

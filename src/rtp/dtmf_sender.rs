@@ -78,6 +78,11 @@ impl DtmfSender {
         Ok(())
     }
 
+    /// Keys it would still take.
+    pub fn room(&self) -> usize {
+        DTMF_KEYS_WAITING_MAX - self.waiting.len()
+    }
+
     /// Is anything being sent or waiting?
     pub fn is_idle(&self) -> bool {
         self.current.is_none() && self.waiting.is_empty()

@@ -331,6 +331,10 @@ impl CallTask {
             Answer::LookedUp(Err(refusal)) => self.call.handle_lookup(now, Err(refusal)),
             Answer::Joined(Ok(seat)) => {
                 let session: SessionId = seat.session_id;
+                self.table.seated(seat.keys());
+                if let Some(sdp) = seat.answer.clone() {
+                    self.call.handle_described(sdp);
+                }
                 self.leg = Some(seat);
                 self.call.handle_joined(now, Ok(session));
                 if let Some(meeting) = self.call.meeting() {
@@ -457,6 +461,7 @@ fn refusal_of(refusal: JoinRefusal) -> Refusal {
     match refusal {
         JoinRefusal::MeetingFull => Refusal::MeetingFull,
         JoinRefusal::PresetForbidsPhone => Refusal::PresetForbidsPhone,
+        JoinRefusal::UnusableOffer => Refusal::NotAudio,
         JoinRefusal::Overloaded | JoinRefusal::Busy { .. } => Refusal::Overloaded,
         JoinRefusal::Draining => Refusal::Draining,
         JoinRefusal::WorkerFailed => Refusal::Unavailable,

@@ -10,6 +10,7 @@ use crate::call::end::EndReason;
 use crate::id::{CallId, MeetingId, OrganizationId, ParticipantId, TrunkId};
 use crate::limits::RATED_TRUNKS_MAX;
 use crate::run::clock;
+use crate::run::directory::PhoneKeys;
 
 /// A call as the API shows it while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +82,8 @@ struct Bucket {
 struct Entry {
     live: LiveCall,
     hang_up: mpsc::Sender<EndReason>,
+    /// Once the phone is in its meeting.
+    keys: Option<PhoneKeys>,
 }
 
 impl Calls {
@@ -126,7 +129,12 @@ impl Calls {
             return Err(NoRoom::Trunk);
         }
         let id = live.id;
-        table.insert(id, Entry { live, hang_up });
+        let entry = Entry {
+            live,
+            hang_up,
+            keys: None,
+        };
+        table.insert(id, entry);
         self.shared.count.send_replace(table.len());
         Ok(CallSeat {
             calls: self.clone(),
@@ -177,6 +185,16 @@ impl Calls {
             .get(&id)
             .filter(|entry| entry.live.organization == organization)?;
         Some(entry.live.clone())
+    }
+
+    /// A way to send keys to a call's phone; `None` if there is no such call, or its phone is not in
+    /// its meeting yet.
+    pub fn keys(&self, organization: OrganizationId, id: CallId) -> Option<PhoneKeys> {
+        let table = self.lock();
+        let entry = table
+            .get(&id)
+            .filter(|entry| entry.live.organization == organization)?;
+        entry.keys.clone()
     }
 
     /// Asks a call to end; false if there is none.
@@ -232,6 +250,13 @@ impl CallSeat {
     /// The meeting was found.
     pub fn joined(&self, meeting: MeetingId) {
         self.update(|live| live.meeting = Some(meeting));
+    }
+
+    /// The phone is in its meeting.
+    pub fn seated(&self, keys: PhoneKeys) {
+        if let Some(entry) = self.calls.lock().get_mut(&self.id) {
+            entry.keys = Some(keys);
+        }
     }
 
     /// 200 was sent.

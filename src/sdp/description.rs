@@ -53,6 +53,10 @@ pub struct Media {
     pub rtcp_mux: bool,
     /// Values of `a=crypto` (RFC 4568), unparsed.
     pub crypto: Vec<String>,
+    /// `a=fingerprint` at either level (RFC 8122).
+    pub has_fingerprint: bool,
+    /// `a=ice-ufrag` at either level (RFC 8839).
+    pub ice_ufrag: Option<String>,
     /// `a=mid`.
     pub mid: Option<String>,
 }
@@ -140,7 +144,10 @@ pub enum RtpProfile {
     Plain,
     /// `RTP/SAVP`, `RTP/SAVPF`: keys by SDES (RFC 4568).
     Secure,
-    /// Anything else: DTLS, TCP, UDPTL…
+    /// `UDP/TLS/RTP/SAVP`, `UDP/TLS/RTP/SAVPF` (RFC 5764), or `RTP/SAVPF` with a fingerprint and no
+    /// keys, as early browsers wrote it: keys by DTLS.
+    Dtls,
+    /// Anything else: TCP, UDPTL…
     Other,
 }
 
@@ -148,9 +155,15 @@ impl Media {
     /// Which profile its transport names.
     pub fn profile(&self) -> RtpProfile {
         let is = |name: &str| self.proto.eq_ignore_ascii_case(name);
-        if is("RTP/AVP") || is("RTP/AVPF") {
+        let secure = is("RTP/SAVP") || is("RTP/SAVPF");
+        if is("UDP/TLS/RTP/SAVP")
+            || is("UDP/TLS/RTP/SAVPF")
+            || (secure && self.has_fingerprint && self.crypto.is_empty())
+        {
+            RtpProfile::Dtls
+        } else if is("RTP/AVP") || is("RTP/AVPF") {
             RtpProfile::Plain
-        } else if is("RTP/SAVP") || is("RTP/SAVPF") {
+        } else if secure {
             RtpProfile::Secure
         } else {
             RtpProfile::Other
@@ -233,6 +246,11 @@ impl Media {
                 .filter(move |one| one.attribute.eq_ignore_ascii_case(name))
                 .map(|one| one.value.as_deref().unwrap_or("").trim())
         };
+        let either = |name: &str| {
+            let all = media.attributes.iter().chain(&session.attributes);
+            let mut named = all.filter(|one| one.attribute.eq_ignore_ascii_case(name));
+            Some(named.next()?.value.as_deref().unwrap_or("").to_owned())
+        };
         Self {
             kind: media.media.clone(),
             port: media.port,
@@ -248,6 +266,8 @@ impl Media {
             rtcp: values("rtcp").find_map(read_rtcp),
             rtcp_mux: values("rtcp-mux").next().is_some(),
             crypto: values("crypto").map(str::to_owned).collect(),
+            has_fingerprint: either("fingerprint").is_some(),
+            ice_ufrag: either("ice-ufrag"),
             mid: values("mid").next().map(str::to_owned),
         }
     }

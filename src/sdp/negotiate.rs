@@ -176,6 +176,7 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, NegotiateE
         media: LegMedia {
             codec: codec.kind,
             opus: codec.opus,
+            webrtc_offer: None,
             receive_payload_type: codec.payload_type,
             send_payload_type: codec.payload_type,
             dtmf_payload_type: event.map(|event| event.payload_type),
@@ -279,6 +280,7 @@ pub fn accept_answer(
         media: LegMedia {
             codec,
             opus: opus_format(theirs),
+            webrtc_offer: None,
             receive_payload_type,
             send_payload_type: theirs.payload_type,
             dtmf_payload_type: event_in.map(|event| event.payload_type),
@@ -331,7 +333,7 @@ fn choose(
         refusal = match media.profile() {
             RtpProfile::Secure if crypto.is_none() => NegotiateError::SecurityMismatch,
             RtpProfile::Plain if policy == SrtpPolicy::Required => NegotiateError::SecurityMismatch,
-            RtpProfile::Other => NegotiateError::UnsupportedTransport,
+            RtpProfile::Dtls | RtpProfile::Other => NegotiateError::UnsupportedTransport,
             _ if media.address.is_none() => NegotiateError::UnusableAddress,
             RtpProfile::Plain | RtpProfile::Secure => NegotiateError::NoCommonCodec,
         };
@@ -353,7 +355,7 @@ fn choose(
     Err(refusal)
 }
 
-fn find_codec(media: &Media, kind: PhoneCodec) -> Option<&Codec> {
+pub(super) fn find_codec(media: &Media, kind: PhoneCodec) -> Option<&Codec> {
     // A phone that takes no 20 ms at once takes none of the Opus packets we make.
     let too_long = |longest| kind == PhoneCodec::Opus && longest < PTIME;
     if media.maxptime.is_some_and(too_long) {
@@ -375,7 +377,7 @@ fn phone_codec(codec: &Codec) -> Option<PhoneCodec> {
 
 /// What a codec's `a=fmtp` says, if it is Opus. Whether it wants two channels does not matter: what
 /// we send has one, which every decoder takes (RFC 7587 §3.4).
-fn opus_format(codec: &Codec) -> OpusFormat {
+pub(super) fn opus_format(codec: &Codec) -> OpusFormat {
     let parameter = |wanted: &str| {
         let pairs = codec.parameters.as_deref().unwrap_or("").split(';');
         pairs
@@ -424,7 +426,7 @@ fn find_event(media: &Media, local: &LocalMedia, codec: PhoneCodec) -> Option<Ev
 
 /// Their direction as it works out, and whether it is a hold. `c=0.0.0.0` means that they take
 /// nothing (RFC 3264 §8.4 on RFC 2543 peers).
-fn effective_direction(media: &Media) -> (Direction, bool) {
+pub(super) fn effective_direction(media: &Media) -> (Direction, bool) {
     let receives = media.direction.receives() && !media.is_address_unspecified();
     let direction = Direction::new(media.direction.sends(), receives);
     (direction, !receives)
@@ -432,7 +434,7 @@ fn effective_direction(media: &Media) -> (Direction, bool) {
 
 /// Length of the packets we send: as the phone wishes (`a=ptime`), as long as it can take them
 /// (`a=maxptime`, RFC 8866 §6.4), the longest of ours that is no longer.
-fn packet_time(media: &Media, codec: PhoneCodec) -> Duration {
+pub(super) fn packet_time(media: &Media, codec: PhoneCodec) -> Duration {
     let lengths: &[u64] = match codec {
         PhoneCodec::Opus => &OPUS_PTIMES_MS,
         PhoneCodec::Pcmu | PhoneCodec::Pcma | PhoneCodec::G722 => &PTIMES_MS,

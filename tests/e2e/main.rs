@@ -22,6 +22,7 @@ mod mid_call;
 mod moderation;
 mod phone_calls;
 mod phone_codecs;
+mod phone_webrtc;
 mod probe;
 mod rest_api;
 mod sdk_types;

@@ -172,6 +172,36 @@ fn a_pressed_key_is_shown_in_the_browser() {
 }
 
 #[test]
+fn keys_asked_for_by_rest_are_pressed_in_the_phones_ear() {
+    let server = Server::start();
+    let mut phone = Baresip::start(&server, PHONE_HZ);
+    phone.call();
+    let calls = server.rest("GET", "/sip/calls?status=LIVE", None).body;
+    let calls: serde_json::Value = serde_json::from_str(&calls).expect("JSON");
+    let id = calls["data"][0]["id"]
+        .as_str()
+        .expect("one call")
+        .to_owned();
+    let path = format!("/sip/calls/{id}/dtmf");
+    let reply = server.rest("POST", &path, Some(&json!({ "digits": "42#" })));
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    for digit in ['4', '2', '#'] {
+        wait::until("the phone to hear the key", SOON, || {
+            phone
+                .log()
+                .contains(&format!("received event: '{digit}' (end=1)"))
+        });
+    }
+    let reply = server.rest("POST", &path, Some(&json!({ "digits": "4x" })));
+    assert_eq!(reply.status, 422, "{}", reply.body);
+    phone.hang_up();
+    wait::until("no such call any more", SOON, || {
+        let reply = server.rest("POST", &path, Some(&json!({ "digits": "1" })));
+        reply.status == 404
+    });
+}
+
+#[test]
 fn a_phone_on_hold_is_marked_and_not_heard_until_it_resumes() {
     let server = Server::start();
     let chromium = Chromium::start();

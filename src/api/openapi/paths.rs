@@ -197,6 +197,9 @@ const OPERATIONS: &[Operation] = operations! {
     post "/v2/sip/calls/{call}/hang-up", "sip", hang_up_call,
         "End a call in progress",
         NONE, [] => One("Call");
+    post "/v2/sip/calls/{call}/dtmf", "sip", send_call_dtmf,
+        "Press keys in the ear of a call's phone",
+        Some("CallDtmf"), [] => One("Call");
 };
 
 pub(super) fn all() -> Value {

@@ -6,7 +6,7 @@ use super::shape::{
     Field, body, count, flag, id, line, line_or_null, list_of, nullable, nullable_enum,
     nullable_id, nullable_time, number, object, open_object, optional, text, time,
 };
-use crate::limits::CREDENTIAL_MEETINGS_MAX;
+use crate::limits::{CREDENTIAL_MEETINGS_MAX, DTMF_KEYS_WAITING_MAX};
 
 pub(super) fn all() -> Value {
     json!({
@@ -102,6 +102,12 @@ pub(super) fn all() -> Value {
             })),
         ]),
         "Call": call(),
+        "CallDtmf": object(&[
+            ("digits", json!({
+                "type": "string", "pattern": "^[0-9*#A-Da-d]+$",
+                "maxLength": DTMF_KEYS_WAITING_MAX,
+            })),
+        ]),
         "Readiness": object(&[
             ("ready", flag("Takes new calls.")),
             ("reasons", json!({ "type": "array", "items": object(&[

@@ -85,7 +85,9 @@ impl From<JoinRefusal> for Refusal {
             JoinRefusal::Overloaded | JoinRefusal::Busy { .. } => Self::Overloaded,
             JoinRefusal::Draining => Self::Draining,
             // Only phones are asked for that permission.
-            JoinRefusal::WorkerFailed | JoinRefusal::PresetForbidsPhone => Self::Internal,
+            JoinRefusal::WorkerFailed
+            | JoinRefusal::PresetForbidsPhone
+            | JoinRefusal::UnusableOffer => Self::Internal,
         }
     }
 }

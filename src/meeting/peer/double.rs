@@ -81,6 +81,26 @@ impl Browser {
 
     /// Its camera sends a layer of each of these RIDs, with SSRCs from the second number on.
     pub fn with_layers(now: Instant, address: SocketAddr, ssrc: u32, rids: &[&str]) -> Self {
+        let mut double = Self::bare(now, address, ssrc);
+        double.rids = rids.iter().map(|rid| (*rid).to_owned()).collect();
+        let connection = &mut double.connection;
+        let one_way = RTCRtpTransceiverDirection::Sendonly;
+        add_sender(connection, TrackCodec::Opus, ssrc + 1, &[], one_way);
+        add_sender(connection, TrackCodec::Vp8, ssrc + 2, rids, one_way);
+        connection.create_data_channel("ringbridge", None).unwrap();
+        double
+    }
+
+    /// As a SIP client in a browser is: one m-line of sound, both ways.
+    pub fn sip_client(now: Instant, address: SocketAddr, ssrc: u32) -> Self {
+        let mut double = Self::bare(now, address, ssrc);
+        let both_ways = RTCRtpTransceiverDirection::Sendrecv;
+        let connection = &mut double.connection;
+        add_sender(connection, TrackCodec::Opus, ssrc + 1, &[], both_ways);
+        double
+    }
+
+    fn bare(now: Instant, address: SocketAddr, ssrc: u32) -> Self {
         let mut media = MediaEngine::default();
         for (codec, kind, payload_type) in [
             (TrackCodec::Opus, RtpCodecKind::Audio, 109),
@@ -142,9 +162,6 @@ impl Browser {
         let candidate = RTCIceCandidate::from(&candidate).to_json().unwrap();
         connection.add_local_candidate(candidate).unwrap();
         let (microphone_ssrc, camera_ssrc) = (ssrc + 1, ssrc + 2);
-        add_sender(&mut connection, TrackCodec::Opus, microphone_ssrc, &[]);
-        add_sender(&mut connection, TrackCodec::Vp8, camera_ssrc, rids);
-        connection.create_data_channel("ringbridge", None).unwrap();
         Self {
             connection,
             address,
@@ -154,7 +171,7 @@ impl Browser {
             layer_packets: HashMap::new(),
             level_id: None,
             layer_ids: None,
-            rids: rids.iter().map(|rid| (*rid).to_owned()).collect(),
+            rids: Vec::new(),
             connected: false,
             keyframes_asked: 0,
             tracks: Vec::new(),
@@ -424,7 +441,13 @@ fn extension_id(sdp: &str, uri: &str) -> Option<u8> {
     id.parse().ok()
 }
 
-fn add_sender(connection: &mut RTCPeerConnection, codec: TrackCodec, ssrc: u32, rids: &[&str]) {
+fn add_sender(
+    connection: &mut RTCPeerConnection,
+    codec: TrackCodec,
+    ssrc: u32,
+    rids: &[&str],
+    direction: RTCRtpTransceiverDirection,
+) {
     let kind = match codec {
         TrackCodec::Opus => RtpCodecKind::Audio,
         TrackCodec::Vp8 | TrackCodec::H264 => RtpCodecKind::Video,
@@ -443,7 +466,7 @@ fn add_sender(connection: &mut RTCPeerConnection, codec: TrackCodec, ssrc: u32, 
     let encodings: Vec<_> = rids.iter().enumerate().map(encoding).collect();
     let track = MediaStreamTrack::new(name.clone(), name.clone(), name, kind, encodings.clone());
     let init = RTCRtpTransceiverInit {
-        direction: RTCRtpTransceiverDirection::Sendonly,
+        direction,
         streams: Vec::new(),
         send_encodings: encodings,
     };

@@ -216,6 +216,36 @@ impl Peer {
         Ok((peer, answer, slots))
     }
 
+    /// As [`Peer::answer`], for a SIP client in a browser: one m-line of sound both ways, with a
+    /// slot that is open as soon as the client is connected. What else it offers is not taken.
+    ///
+    /// # Errors
+    /// The client must be told; nothing is left behind.
+    pub fn answer_phone(
+        now: Instant,
+        setup: &PeerSetup,
+        ufrag: &str,
+        password: &str,
+        offer: &str,
+        ssrc: u32,
+    ) -> Result<(Self, String, SlotId), PeerError> {
+        let (mut peer, read) = Self::prepare(now, setup, ufrag, password, offer)?;
+        let mut sections = read.sections.iter();
+        let audio = sections.find(|section| section.kind == Some(TrackKind::Audio));
+        let audio = audio.ok_or(PeerError::Unusable)?;
+        peer.sources = vec![SourceMid {
+            mid: audio.mid.clone(),
+            source: Source::Microphone,
+        }];
+        let slot = peer.take_two_way_slot(now, TrackCodec::Opus, ssrc)?;
+        let answer = peer.accept(now, offer)?;
+        peer.offer_due = None;
+        for slot in &mut peer.slots {
+            (slot.offered, slot.agreed) = (true, true);
+        }
+        Ok((peer, answer, slot))
+    }
+
     fn prepare(
         now: Instant,
         setup: &PeerSetup,

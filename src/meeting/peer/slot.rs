@@ -74,7 +74,7 @@ impl Peer {
             .position(|slot| !slot.taken && slot.codec == codec);
         let index = match free {
             Some(index) => index,
-            None => self.add_slot(codec, ssrc)?,
+            None => self.add_slot(codec, ssrc, RTCRtpTransceiverDirection::Sendonly)?,
         };
         self.direct(index, RTCRtpTransceiverDirection::Sendonly);
         let slot = &mut self.slots[index];
@@ -83,7 +83,26 @@ impl Peer {
         Ok(SlotId(index))
     }
 
-    fn add_slot(&mut self, codec: TrackCodec, ssrc: u32) -> Result<usize, PeerError> {
+    /// As [`Peer::take_slot`], on an m-line whose other end sends, too.
+    pub(super) fn take_two_way_slot(
+        &mut self,
+        now: Instant,
+        codec: TrackCodec,
+        ssrc: u32,
+    ) -> Result<SlotId, PeerError> {
+        // From the beginning: `rtc` gives a line that only sends no receiver, ever.
+        let index = self.add_slot(codec, ssrc, RTCRtpTransceiverDirection::Sendrecv)?;
+        self.slots[index].taken = true;
+        self.want_offer(now);
+        Ok(SlotId(index))
+    }
+
+    fn add_slot(
+        &mut self,
+        codec: TrackCodec,
+        ssrc: u32,
+        direction: RTCRtpTransceiverDirection,
+    ) -> Result<usize, PeerError> {
         let kind = match codec.kind() {
             TrackKind::Audio => RtpCodecKind::Audio,
             TrackKind::Video => RtpCodecKind::Video,
@@ -106,7 +125,7 @@ impl Peer {
             vec![encoding.clone()],
         );
         let init = RTCRtpTransceiverInit {
-            direction: RTCRtpTransceiverDirection::Sendonly,
+            direction,
             streams: vec![name],
             send_encodings: vec![encoding],
         };

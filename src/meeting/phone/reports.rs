@@ -18,12 +18,15 @@ impl PhoneLeg {
         }
         self.report_at = now + REPORT_INTERVAL;
         self.quality.measure(now, &self.counted());
+        // The connection sends reports of its own.
+        if let Some(loss) = self.connection_loss() {
+            self.expect_loss(loss);
+            return None;
+        }
         let length =
             self.rtcp
                 .write_report(now, ntp, self.ear.stream(), &mut self.reception, buffer);
-        let lost_percent = (self.rtcp.remote_loss().unwrap_or(0.0) * 100.0) as u8;
-        self.own
-            .set_expected_loss(lost_percent.max(EXPECTED_LOSS_PERCENT_MIN));
+        self.expect_loss(self.rtcp.remote_loss().unwrap_or(0.0));
         Some((self.rtcp_destination(), self.protect_rtcp(buffer, length)?))
     }
 
@@ -34,6 +37,11 @@ impl PhoneLeg {
     ) -> Option<(SocketAddr, usize)> {
         let length = self.rtcp.write_goodbye(buffer);
         Some((self.rtcp_destination(), self.protect_rtcp(buffer, length)?))
+    }
+
+    fn expect_loss(&mut self, loss: f32) {
+        let percent = ((loss * 100.0) as u8).max(EXPECTED_LOSS_PERCENT_MIN);
+        self.own.set_expected_loss(percent);
     }
 
     fn protect_rtcp(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {

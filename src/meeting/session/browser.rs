@@ -212,7 +212,7 @@ impl Session {
                 .as_ref()
                 .and_then(Peer::next_timeout)
                 .is_some_and(|at| at <= now),
-            Media::Phone(_) => false,
+            Media::Phone(leg) => leg.next_timeout().is_some_and(|at| at <= now),
         };
         let seats: Vec<SeatId> = self
             .seats
@@ -232,6 +232,9 @@ impl Session {
     /// Acts on everything a peer has to say.
     pub(super) fn drain_peer(&mut self, now: Instant, seat: SeatId) {
         self.flush_transmits(seat);
+        if self.seats.get(&seat).is_some_and(super::Seat::is_phone) {
+            return self.drain_connection(now, seat);
+        }
         while let Some(output) = self.peer(seat).and_then(Peer::poll_output) {
             match output {
                 PeerOutput::Rtp(packet) => self.handle_rtp(now, seat, &packet),

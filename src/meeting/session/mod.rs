@@ -64,6 +64,9 @@ pub enum JoinError {
     /// The participant's preset does not let phones in.
     #[error("the preset does not allow phones")]
     PresetForbidsPhone,
+    /// A SIP client in a browser offered what no connection can be made of.
+    #[error("the offer cannot be used")]
+    UnusableOffer,
 }
 
 /// What a session is called and whose it is.
@@ -208,7 +211,8 @@ impl Session {
         Ok(())
     }
 
-    /// Gives a phone the seat and publishes its voice, or lets it wait.
+    /// Gives a phone the seat and publishes its voice, or lets it wait. Returns the answer to a SIP
+    /// client in a browser.
     ///
     /// # Errors
     /// See [`JoinError`]; nothing has changed.
@@ -218,10 +222,14 @@ impl Session {
         seat: SeatId,
         joining: Joining,
         media: LegMedia,
-    ) -> Result<(), JoinError> {
+    ) -> Result<Option<String>, JoinError> {
         if !joining.preset.phone {
             return Err(JoinError::PresetForbidsPhone);
         }
+        let connection = match &media.webrtc_offer {
+            Some(offer) => Some(self.connect_phone(now, offer)?),
+            None => None,
+        };
         self.make_room(now, joining.id)?;
         let seed = LegSeed {
             ssrc: self.rng.random(),
@@ -233,10 +241,18 @@ impl Session {
             complexity: self.complexity,
             ..self.settings.opus
         };
-        let leg = PhoneLeg::new(now, media, opus, seed);
+        let mut leg = PhoneLeg::new(now, media, opus, seed);
+        let answer = connection.map(|(connection, answer)| {
+            if let Some(ufrag) = connection.ice_ufrag() {
+                self.outputs.push_back(SessionOutput::Route { seat, ufrag });
+            }
+            leg.connect(connection);
+            answer
+        });
         let entry = Seat::new(now, joining, Media::Phone(Box::new(leg)));
         self.receive(now, seat, entry);
-        Ok(())
+        self.flush_transmits(seat);
+        Ok(answer)
     }
 
     /// Who has come walks in, or waits.
@@ -375,7 +391,10 @@ impl Session {
             self.outputs.push_back(SessionOutput::Leg { seat, event });
         }
         let mut buffer = [0; RTCP_BYTES_MAX];
-        if let Some((to, length)) = leg.write_goodbye(&mut buffer) {
+        if let Some(peer) = leg.peer() {
+            peer.close();
+            take_transmits(&mut self.egress, seat, peer);
+        } else if let Some((to, length)) = leg.write_goodbye(&mut buffer) {
             let socket = rtcp_socket(leg);
             self.egress.push_phone(seat, socket, to, &buffer[..length]);
         }

@@ -3,14 +3,19 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use rand::Rng;
+
 use super::publish::TrackPacket;
-use super::{Session, SessionChange, SessionOutput};
+use super::{JoinError, Session, SessionChange, SessionOutput};
 use crate::id::ParticipantId;
+use crate::meeting::ear::KeyError;
 use crate::meeting::leg::{LegEvent, LegMedia};
-use crate::meeting::phone::PassedPacket;
+use crate::meeting::peer::{IncomingRtp, Peer, PeerOutput};
+use crate::meeting::phone::{LegConnection, PassedPacket, PhoneLeg};
 use crate::meeting::signal::{ServerMessage, Source};
 use crate::meeting::track::{SeatId, Track};
 use crate::rtp::discard::Discard;
+use crate::rtp::dtmf::Key;
 use crate::rtp::rtcp::ntp_from_unix;
 
 impl Session {
@@ -99,6 +104,46 @@ impl Session {
         }
     }
 
+    /// Makes the connection of a SIP client in a browser, and its answer.
+    pub(super) fn connect_phone(
+        &mut self,
+        now: Instant,
+        offer: &str,
+    ) -> Result<(LegConnection, String), JoinError> {
+        let (ufrag, password) = self.ice_words();
+        let ssrc = self.rng.random();
+        let setup = &self.settings.peer;
+        Peer::answer_phone(now, setup, &ufrag, &password, offer, ssrc)
+            .map(|(peer, answer, slot)| (LegConnection::new(peer, slot), answer))
+            .map_err(|_| JoinError::UnusableOffer)
+    }
+
+    /// Acts on what a phone's connection has to say.
+    pub(super) fn drain_connection(&mut self, now: Instant, seat: SeatId) {
+        while let Some(output) = self.peer(seat).and_then(Peer::poll_output) {
+            let event = match output {
+                PeerOutput::Rtp(packet) => self.handle_connection_rtp(seat, &packet),
+                PeerOutput::Closed | PeerOutput::Lost => Some(LegEvent::MediaLost),
+                PeerOutput::Connected | PeerOutput::KeyframeWanted(_) => None,
+            };
+            if let Some(passed) = self.phone(seat).and_then(PhoneLeg::take_passed) {
+                self.pass_on(now, seat, &passed);
+            }
+            if let Some(event) = event {
+                self.leg_event(seat, event);
+            }
+        }
+    }
+
+    fn handle_connection_rtp(&mut self, seat: SeatId, packet: &IncomingRtp) -> Option<LegEvent> {
+        // What cannot be used is counted by the leg.
+        self.phone(seat)?.handle_connection_rtp(packet).ok()?
+    }
+
+    fn phone(&mut self, seat: SeatId) -> Option<&mut PhoneLeg> {
+        self.seats.get_mut(&seat).and_then(super::Seat::phone)
+    }
+
     /// A later offer/answer exchange changed the phone's media, or it went on or off hold.
     pub fn update_phone(&mut self, now: Instant, seat: SeatId, media: LegMedia, on_hold: bool) {
         let Some(leg) = self.seats.get_mut(&seat).and_then(super::Seat::phone) else {
@@ -121,6 +166,12 @@ impl Session {
         {
             self.leg_event(seat, LegEvent::Dtmf(digit));
         }
+    }
+
+    /// Sends keys to a phone's ear; `None` if there is no such phone.
+    pub fn send_keys(&mut self, seat: SeatId, keys: &[Key]) -> Option<Result<(), KeyError>> {
+        let leg = self.seats.get_mut(&seat).and_then(super::Seat::phone)?;
+        Some(leg.send_keys(keys))
     }
 
     pub(super) fn leg_event(&mut self, seat: SeatId, event: LegEvent) {

@@ -284,13 +284,11 @@ impl Session {
     }
 
     pub(super) fn peer(&mut self, seat: SeatId) -> Option<&mut Peer> {
-        self.seats.get_mut(&seat)?.browser()?.peer.as_mut()
+        self.seats.get_mut(&seat)?.peer()
     }
 
     pub(super) fn flush_transmits(&mut self, seat: SeatId) {
-        if let Some(Media::Browser(browser)) = self.seats.get_mut(&seat).map(|seat| &mut seat.media)
-            && let Some(peer) = &mut browser.peer
-        {
+        if let Some(peer) = self.seats.get_mut(&seat).and_then(super::Seat::peer) {
             take_transmits(&mut self.egress, seat, peer);
         }
     }

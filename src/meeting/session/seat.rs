@@ -142,6 +142,14 @@ impl Seat {
         }
     }
 
+    /// The connection of a browser, or of a SIP client in one.
+    pub fn peer(&mut self) -> Option<&mut Peer> {
+        match &mut self.media {
+            Media::Browser(browser) => browser.peer.as_mut(),
+            Media::Phone(leg) => leg.peer(),
+        }
+    }
+
     pub fn browser(&mut self) -> Option<&mut Browser> {
         match &mut self.media {
             Media::Browser(browser) => Some(browser),

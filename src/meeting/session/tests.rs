@@ -24,6 +24,7 @@ mod loss;
 mod simulcast;
 mod sound;
 mod waiting;
+mod webrtc_phone;
 
 use self::coder::Coder;
 
@@ -70,6 +71,8 @@ struct World {
     phones: BTreeMap<SeatId, PhoneSide>,
     routes: BTreeMap<String, SeatId>,
     changes: Vec<SessionChange>,
+    /// Phones whose media was told to be lost.
+    lost: Vec<SeatId>,
     next: u64,
     network: loss::Network,
     /// Share of the RTP to browsers that is lost, and what decides which.
@@ -110,6 +113,7 @@ impl World {
             phones: BTreeMap::new(),
             routes: BTreeMap::new(),
             changes: Vec::new(),
+            lost: Vec::new(),
             next: 0,
             network: loss::Network::default(),
             loss: 0.0,
@@ -425,6 +429,9 @@ impl World {
                 }
             }
             SessionOutput::Leg { seat, event } => {
+                if event == LegEvent::MediaLost {
+                    self.lost.push(seat);
+                }
                 if let Some(side) = self.phones.get_mut(&seat) {
                     side.events.push(event);
                 }
@@ -506,6 +513,7 @@ fn leg_media(codec: PhoneCodec, address: SocketAddr) -> LegMedia {
     LegMedia {
         codec,
         opus: OpusFormat::default(),
+        webrtc_offer: None,
         receive_payload_type: payload_type,
         send_payload_type: payload_type,
         dtmf_payload_type: Some(101),

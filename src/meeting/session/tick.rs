@@ -119,6 +119,12 @@ impl Session {
                 }),
                 false => ears.hear(leg),
             }
+            if leg.send_through_connection(now, &mut buffer) {
+                if let Some(peer) = leg.peer() {
+                    take_transmits(&mut self.egress, *seat, peer);
+                }
+                continue;
+            }
             while let Some((to, length)) = leg.write_packet(&mut buffer) {
                 let packet = &buffer[..length];
                 self.egress.push_phone(*seat, LegSocket::Rtp, to, packet);
@@ -179,8 +185,7 @@ impl Session {
     fn catch_up_peers(&mut self, now: Instant) {
         let mut spoke = std::mem::take(&mut self.spoke);
         for (seat, entry) in &mut self.seats {
-            if let Media::Browser(browser) = &mut entry.media
-                && let Some(peer) = &mut browser.peer
+            if let Some(peer) = entry.peer()
                 && peer.catch_up()
             {
                 take_transmits(&mut self.egress, *seat, peer);

@@ -19,7 +19,7 @@ mod tests;
 pub use crate::meeting::session::Holders;
 pub use event::{SessionChange, SessionEvent};
 pub(crate) use seat::SeatDoor;
-pub use seat::{BrowserSeat, PhoneSeat, SeatGone};
+pub use seat::{BrowserSeat, PhoneKeys, PhoneSeat, SeatGone, SendKeysError};
 
 pub use crate::run::worker::{MeetingInfo, StartError, WorkerConfig, WorkerHealth};
 
@@ -49,6 +49,9 @@ pub enum JoinRefusal {
     /// The participant's preset does not let phones in.
     #[error("the preset does not allow phones")]
     PresetForbidsPhone,
+    /// A SIP client in a browser offered what no connection can be made of.
+    #[error("the offer cannot be used")]
+    UnusableOffer,
     /// The worker's queue is full, or it did not answer in time: worth another try later.
     #[error("the media worker is overloaded")]
     Overloaded,

@@ -7,11 +7,13 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::id::{ParticipantId, SessionId};
 use crate::limits::SEAT_MESSAGES_IN_FLIGHT_MAX;
+use crate::meeting::ear::KeyError;
 use crate::meeting::leg::{LegEvent, LegMedia, LegReport};
 use crate::meeting::signal::{ClientMessage, ServerMessage};
+use crate::rtp::dtmf::Key;
 use crate::run::worker::command::{Command, CommandSender, SeatKey};
 
-/// How long a leaving phone waits for its figures before it takes empty ones.
+/// How long a worker's answer is waited for: a leaving phone then takes empty figures.
 const REPORT_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// The seat no longer exists, or its owner sent more than the session will take.
@@ -96,6 +98,8 @@ pub struct PhoneSeat {
     pub session_id: SessionId,
     /// Who sits here.
     pub participant_id: ParticipantId,
+    /// The answer to a SIP client in a browser, written by its connection.
+    pub answer: Option<String>,
     /// Keys pressed, media lost, removal; ends when the leg has ended.
     pub events: mpsc::Receiver<LegEvent>,
     report: oneshot::Receiver<LegReport>,
@@ -106,6 +110,7 @@ impl PhoneSeat {
     pub(crate) fn new(
         session_id: SessionId,
         participant_id: ParticipantId,
+        answer: Option<String>,
         events: mpsc::Receiver<LegEvent>,
         report: oneshot::Receiver<LegReport>,
         door: SeatDoor,
@@ -113,6 +118,7 @@ impl PhoneSeat {
         Self {
             session_id,
             participant_id,
+            answer,
             events,
             report,
             door,
@@ -144,6 +150,14 @@ impl PhoneSeat {
         self.door.commands.try_send(command).map_err(|_| SeatGone)
     }
 
+    /// A way to send keys to the phone, for others to keep while it is here.
+    pub fn keys(&self) -> PhoneKeys {
+        PhoneKeys {
+            key: self.door.key,
+            commands: self.door.commands.clone(),
+        }
+    }
+
     /// Leaves and returns the leg's figures; also after the session removed the leg. Empty ones if
     /// the worker does not answer in time.
     pub async fn leave(self) -> LegReport {
@@ -160,5 +174,42 @@ impl PhoneSeat {
             Ok(Ok(report)) => report,
             Ok(Err(_)) | Err(_) => LegReport::default(),
         }
+    }
+}
+
+/// Sends keys to the ear of one phone.
+#[derive(Debug, Clone)]
+pub struct PhoneKeys {
+    key: SeatKey,
+    commands: CommandSender,
+}
+
+/// Why keys were not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendKeysError {
+    /// The phone takes none, or too many are waiting.
+    #[error(transparent)]
+    Refused(#[from] KeyError),
+    /// The phone has left, or its worker does not answer.
+    #[error(transparent)]
+    Gone(#[from] SeatGone),
+}
+
+impl PhoneKeys {
+    /// Sends all of these keys after those already waiting, or none.
+    ///
+    /// # Errors
+    /// The phone is gone, takes no keys, or too many are waiting.
+    pub async fn send(&self, keys: Vec<Key>) -> Result<(), SendKeysError> {
+        let (reply, sent) = oneshot::channel();
+        let command = Command::SendKeys {
+            seat: self.key,
+            keys,
+            reply,
+        };
+        self.commands.try_send(command).map_err(|_| SeatGone)?;
+        let sent = tokio::time::timeout(REPORT_WAIT_MAX, sent).await;
+        let sent = sent.ok().and_then(Result::ok).ok_or(SeatGone)?;
+        Ok(sent?)
     }
 }

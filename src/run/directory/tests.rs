@@ -70,6 +70,7 @@ fn leg_media(address: SocketAddr) -> LegMedia {
     LegMedia {
         codec: PhoneCodec::Pcmu,
         opus: OpusFormat::default(),
+        webrtc_offer: None,
         receive_payload_type: 0,
         send_payload_type: 0,
         dtmf_payload_type: Some(101),

@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use super::wake::Waker;
 use crate::id::{MeetingId, OrganizationId, ParticipantId, SessionId};
 use crate::limits::WORKER_COMMANDS_MAX;
+use crate::meeting::ear::KeyError;
 use crate::meeting::leg::LegMedia;
 use crate::meeting::participant::Joining;
 use crate::meeting::preset::Preset;
@@ -14,6 +15,7 @@ use crate::meeting::session::Holders;
 use crate::meeting::signal::{ClientMessage, Source};
 use crate::meeting::snapshot::SessionSnapshot;
 use crate::net::ports::RtpSockets;
+use crate::rtp::dtmf::Key;
 use crate::run::directory::{BrowserSeat, JoinRefusal, PhoneSeat};
 
 /// A durable meeting, as far as a session needs to know it.
@@ -72,6 +74,13 @@ pub(crate) enum Command {
     },
     /// The phone pressed a key and told so by signalling.
     Press { seat: SeatKey, digit: char },
+    /// Keys for the phone's ear.
+    SendKeys {
+        seat: SeatKey,
+        keys: Vec<Key>,
+        /// Dropped if there is no such phone.
+        reply: oneshot::Sender<Result<(), KeyError>>,
+    },
     /// The seat was given up.
     Leave { seat: SeatKey },
     /// Who is there.

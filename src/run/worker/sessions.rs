@@ -82,6 +82,13 @@ impl Worker {
                 let key = SeatId(seat.seat);
                 self.call(seat.meeting, |session| session.press(key, digit));
             }
+            Command::SendKeys { seat, keys, reply } => {
+                let key = SeatId(seat.seat);
+                let sent = self.call(seat.meeting, |session| session.send_keys(key, &keys));
+                if let Some(sent) = sent.flatten() {
+                    let _asker_gone = reply.send(sent);
+                }
+            }
             Command::Leave { seat } => self.leave(now, seat),
             Command::Snapshot { meeting, reply } => {
                 if let Some(entry) = self.sessions.get(&meeting) {
@@ -178,11 +185,12 @@ impl Worker {
         let joined = self.call(meeting.id, |session| {
             session.join_phone(now, SeatId(key.seat), joining, media)
         });
-        self.joined(key, joined)?;
+        let answer = self.joined(key, joined)?;
         let door = SeatDoor::new(key, self.door.clone());
         Ok(PhoneSeat::new(
             session_id,
             participant,
+            answer,
             events,
             report,
             door,
@@ -190,13 +198,14 @@ impl Worker {
     }
 
     /// Undoes what was prepared for a seat that was not given.
-    fn joined(
+    fn joined<T>(
         &mut self,
         key: SeatKey,
-        joined: Option<Result<(), JoinError>>,
-    ) -> Result<(), JoinRefusal> {
+        joined: Option<Result<T, JoinError>>,
+    ) -> Result<T, JoinRefusal> {
         let refusal = match joined {
-            Some(Ok(())) => return Ok(()),
+            Some(Ok(joined)) => return Ok(joined),
+            Some(Err(JoinError::UnusableOffer)) => JoinRefusal::UnusableOffer,
             Some(Err(JoinError::Full)) => JoinRefusal::MeetingFull,
             Some(Err(JoinError::PresetForbidsPhone)) => JoinRefusal::PresetForbidsPhone,
             None => JoinRefusal::WorkerFailed,
@@ -263,8 +272,8 @@ impl Worker {
     fn unlist(&mut self, meeting: MeetingId) -> Option<Entry> {
         let entry = self.sessions.remove(&meeting)?;
         self.phases[entry.phase].retain(|other| *other != meeting);
-        let browsers = entry.browsers.keys();
-        let seats: Vec<u64> = browsers.map(|SeatId(seat)| *seat).collect();
+        let seats = entry.browsers.keys().chain(entry.phones.keys());
+        let seats: Vec<u64> = seats.map(|SeatId(seat)| *seat).collect();
         for seat in seats {
             self.routes.forget(SeatKey { meeting, seat });
         }
@@ -432,6 +441,11 @@ impl Worker {
                 }
             }
             SessionOutput::LegGone { seat, report } => {
+                let SeatId(number) = seat;
+                self.routes.forget(SeatKey {
+                    meeting,
+                    seat: number,
+                });
                 if let Some(report_sender) = entry.phones.remove(&seat)?.report.take() {
                     let _caller_gone = report_sender.send(report);
                 }
