@@ -63,6 +63,10 @@ uuid_ids! {
     TrunkId
     /// A rule from what was dialled to a meeting.
     RoutingRuleId
+    /// Where events are posted.
+    WebhookId
+    /// One event on its way to one webhook.
+    DeliveryId
     /// One message of a session's chat.
     ChatMessageId
 }

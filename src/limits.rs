@@ -267,6 +267,31 @@ pub const PIN_ATTEMPTS_MAX: u32 = 3;
 /// Keys pressed for PINs in one session within one tick. More are lost: nobody types that fast.
 pub const PIN_KEYS_WAITING_MAX: usize = 256;
 
+/// Webhooks of one organisation: every event looks through them. More is refused with 409.
+pub const WEBHOOKS_PER_ORGANIZATION_MAX: usize = 50;
+
+/// Deliveries of one webhook that wait for its receiver: a day of a busy server, some 10 MiB. When
+/// full, further events for it are dropped, and the log says so.
+pub const WEBHOOK_DELIVERIES_PENDING_MAX: usize = 10_000;
+
+/// Finished deliveries of one webhook that are kept to be looked at and replayed. When full, the
+/// oldest are forgotten.
+pub const WEBHOOK_DELIVERIES_KEPT_MAX: u32 = 1_000;
+
+/// Requests to one webhook at once, so that a slow one keeps no others waiting.
+pub const WEBHOOK_SENDS_AT_ONCE_MAX: u32 = 4;
+
+/// Requests to all webhooks at once. The others wait on the disk.
+pub const WEBHOOK_SENDS_MAX: usize = 64;
+
+/// A receiver must have answered in this time; then it is tried again.
+pub const WEBHOOK_ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Events on their way to the disk. Full: the event is lost, and the log says so; calls go on.
+pub const WEBHOOK_EVENTS_WAITING_MAX: usize = 4_096;
+
+const _: () = assert!((WEBHOOK_SENDS_AT_ONCE_MAX as usize) < WEBHOOK_SENDS_MAX);
+
 /// Jobs waiting for the store's thread. A commit takes a few ms, so this is about a second of
 /// work; when full, callers wait up to [`STORE_REPLY_MAX`] and are then told it is busy.
 pub const STORE_QUEUE_JOBS_MAX: usize = 256;

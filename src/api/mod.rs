@@ -34,6 +34,7 @@ mod trunks;
 mod types;
 mod version;
 mod web;
+mod webhooks;
 mod whip;
 
 #[cfg(test)]
@@ -161,6 +162,18 @@ fn rest() -> Router<ApiState> {
         .route(
             "/sessions/{session}/participants",
             get(sessions::participants),
+        )
+        .route("/webhooks", post(webhooks::create).get(webhooks::list))
+        .route(
+            "/webhooks/{webhook}",
+            get(webhooks::show)
+                .patch(webhooks::change)
+                .delete(webhooks::remove),
+        )
+        .route("/webhooks/{webhook}/deliveries", get(webhooks::deliveries))
+        .route(
+            "/webhooks/{webhook}/deliveries/{delivery}/replay",
+            post(webhooks::replay),
         )
         .route(
             "/sip/credentials",

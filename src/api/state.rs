@@ -16,6 +16,7 @@ use crate::run::calls::Calls;
 use crate::run::directory::Directory;
 use crate::run::registrations::Registrations;
 use crate::run::sip_listener::StreamDoor;
+use crate::run::webhook::Webhooks;
 use crate::store::Store;
 use crate::telemetry::metric::Metrics;
 
@@ -65,6 +66,8 @@ pub struct ApiParts {
     pub urls: PublicUrls,
     /// Names of the SIP profiles that trunks may have.
     pub profiles: Vec<String>,
+    /// Where what happens is told.
+    pub webhooks: Webhooks,
 }
 
 /// See the module. Cheap to clone.
@@ -147,6 +150,11 @@ impl ApiState {
     /// Names of the SIP profiles that trunks may have.
     pub fn profiles(&self) -> &[String] {
         &self.inner.parts.profiles
+    }
+
+    /// Where what happens is told.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.inner.parts.webhooks
     }
 
     /// Signs and checks join tokens.

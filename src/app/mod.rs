@@ -32,6 +32,7 @@ use crate::run::registrations::Registrations;
 use crate::run::route::trusted;
 use crate::run::sip_listener::{SipListeners, StreamDoor};
 use crate::run::sip_task::{OnInvite, SipCommand, SipHandle, SipTask, TlsNames};
+use crate::run::webhook::{Ledger, Webhooks};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
 use crate::sip::flow::Flow;
 use crate::sip::gate::{Gate, Trunks};
@@ -118,6 +119,8 @@ pub struct App {
     admin: TcpListener,
     addresses: Addresses,
     card: FirstCall,
+    /// What has been told to webhooks and is not on the disk yet.
+    ledger: Ledger,
 }
 
 /// The credentials as they stand at each request.
@@ -198,6 +201,7 @@ impl App {
             Vec::new()
         });
         let registrations = Registrations::restored(&kept);
+        let (webhooks, ledger) = Webhooks::new(store.clone());
         let context = Arc::new(CallContext {
             ports: PortPool::new(
                 config.media_address,
@@ -207,6 +211,7 @@ impl App {
             calls: Calls::new(config.limits.calls_max),
             sip: sip_handle,
             metrics: metrics.sip.clone(),
+            webhooks: webhooks.clone(),
             store: store.clone(),
             directory: directory.clone(),
             advertise: advertise.clone(),
@@ -228,6 +233,7 @@ impl App {
             metrics: metrics.clone(),
             urls,
             profiles: config.profiles.names(),
+            webhooks,
         });
         let card = card::write(&config.data_dir, &api, &advertise, &addresses)?;
         let inputs = (listeners, streams, commands);
@@ -240,6 +246,7 @@ impl App {
         Ok(Self {
             config,
             context,
+            ledger,
             sip,
             registrations,
             available,

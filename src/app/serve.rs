@@ -11,6 +11,8 @@ use crate::api;
 use crate::call::end::EndReason;
 use crate::limits::{HANG_UP_WAIT_MAX, STORE_REPLY_MAX};
 use crate::run::history;
+use crate::run::webhook::target::Guard;
+use crate::run::webhook::{Webhooks, deliver};
 use crate::store::Store;
 use crate::telemetry::event::{Draining, Listening, Stopped};
 
@@ -22,6 +24,7 @@ impl App {
         let Self {
             config,
             context,
+            ledger,
             sip,
             registrations,
             available,
@@ -32,11 +35,18 @@ impl App {
             ..
         } = self;
         let sip = tokio::spawn(sip.run());
-        let history = context
-            .directory
-            .take_events()
-            .map(|events| tokio::spawn(history::follow(context.store.clone(), events)));
+        let history = context.directory.take_events().map(|events| {
+            tokio::spawn(history::follow(
+                context.store.clone(),
+                context.webhooks.clone(),
+                events,
+            ))
+        });
         let keeper = tokio::spawn(registrations.clone().keep(context.store.clone()));
+        let ledger = tokio::spawn(ledger.keep());
+        let guard = Guard::new(&config.webhook_networks);
+        let wake = context.webhooks.wake();
+        let posting = tokio::spawn(deliver::run(context.store.clone(), guard, wake));
         let (close_http, closing) = watch::channel(false);
         let mut servers = JoinSet::new();
         let listen = |listener, tls, router| {
@@ -78,7 +88,9 @@ impl App {
         sip.abort();
         keeper.abort();
         registrations.write(&context.store).await;
-        settle(&context.store, history).await;
+        posting.abort();
+        settle(&context.store, &context.webhooks, history).await;
+        ledger.abort();
         Stopped { calls_ended }.emit();
     }
 
@@ -101,11 +113,12 @@ impl App {
 }
 
 /// Lets the sessions' ends be written, then leaves the store as one file.
-async fn settle(store: &Store, history: Option<JoinHandle<()>>) {
+async fn settle(store: &Store, webhooks: &Webhooks, history: Option<JoinHandle<()>>) {
     if let Some(history) = history {
         // The directory is gone, so its events end; a store that hangs must not hold us up.
         let _in_time = timeout(STORE_REPLY_MAX, history).await;
     }
+    let _in_time = timeout(STORE_REPLY_MAX, webhooks.flush()).await;
     if let Err(error) = store.flush().await {
         tracing::warn!(%error, "the store's log was not folded in; the next start does it");
     }

@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::sip::auth::DigestAlgorithm;
 use crate::sip::gate::GateConfig;
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub workers: usize,
     /// What SDP, Contact and ICE tell others; empty = found from the machine's interfaces.
     pub public_addresses: Vec<IpAddr>,
+    /// Networks that are not public and that webhooks may reach all the same.
+    pub webhook_networks: Vec<IpNet>,
     /// Kinds of SIP peers.
     pub profiles: Profiles,
     /// Hashes offered in challenges, in this order; a profile may override them.

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::error::ConfigError;
 use super::profile::Profiles;
 use super::raw::{Given, Raw};
@@ -40,6 +42,7 @@ impl Config {
                 Some(folder) => Profiles::load(&folder)?,
                 None => Profiles::built_in(),
             },
+            webhook_networks: several(raw, "webhook-networks", network)?,
             sip_algorithms: several(raw, "sip-algorithms", algorithm)?,
             opus: OpusConfig {
                 bitrate_bps: required(raw, "opus-bitrate", number(6_000, 128_000))? as u32,
@@ -145,6 +148,11 @@ fn public_ip(text: &str) -> Result<IpAddr, String> {
         return Err(format!("{address} is no address others could send to"));
     }
     Ok(address)
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let net = text.parse::<IpNet>();
+    net.map_err(|_| format!("`{text}` is no network such as 10.0.0.0/8"))
 }
 
 fn number(low: u64, high: u64) -> impl Fn(&str) -> Result<u64, String> {

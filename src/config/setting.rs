@@ -142,6 +142,12 @@ pub const SETTINGS: &[Setting] = &[
         "Folder of SIP profiles that replace or extend the built-in ones",
     ),
     many(
+        "webhook-networks",
+        "CIDR",
+        None,
+        "Networks of your own that webhooks may reach; repeatable; without it only public addresses",
+    ),
+    many(
         "sip-algorithms",
         "NAME",
         Some("md5"),

@@ -18,11 +18,13 @@ use crate::meeting::leg::{LegEvent, LegReport};
 use crate::net::advertise::Advertise;
 use crate::net::ports::{PortPool, RtpSockets};
 use crate::net::routes::Routes;
+use crate::run::call_news::CallNews;
 use crate::run::call_start::{PeerFacts, Start, look_up, start_of};
 use crate::run::calls::{CallSeat, Calls, LiveCall, NoRoom, TrunkLimits};
 use crate::run::clock;
 use crate::run::directory::{Directory, JoinRefusal, MeetingInfo, PhoneSeat};
 use crate::run::sip_task::{SipCommand, SipHandle};
+use crate::run::webhook::{CallFacts, Webhooks};
 use crate::sip::endpoint::{
     DialogId, Event, Info, Invite, OfferMethod, Refusal as SipRefusal, TerminationCause,
 };
@@ -51,6 +53,8 @@ pub struct CallContext {
     pub calls: Calls,
     /// Counters.
     pub metrics: SipMetrics,
+    /// Where what happens is told.
+    pub webhooks: Webhooks,
 }
 
 /// Runs one call to its end.
@@ -78,6 +82,16 @@ pub async fn run(context: Arc<CallContext>, invite: Box<Invite>, events: mpsc::R
         on_hold: false,
         trunk: trunk.as_ref().map(|trunk| trunk.id),
     };
+    let facts = CallFacts {
+        id: start.id,
+        organization: start.organization,
+        participant: start.participant,
+        caller: live.caller.clone(),
+        profile: live.profile.clone(),
+        sip_call_id: start.call_id_header.clone(),
+        trunk: live.trunk,
+        started_at_unix_ns: start.started_at_unix_ns,
+    };
     let limits = trunk.map_or_else(TrunkLimits::default, |trunk| TrunkLimits {
         concurrent_max: trunk.document.concurrent_calls_max,
         per_second_max: trunk.document.calls_per_second_max,
@@ -93,6 +107,7 @@ pub async fn run(context: Arc<CallContext>, invite: Box<Invite>, events: mpsc::R
         dialog,
         peer,
         grant,
+        news: CallNews::new(context.webhooks.clone(), facts),
         table: seat,
         ports: None,
         meetings: Vec::new(),
@@ -118,6 +133,7 @@ struct CallTask {
     dialog: DialogId,
     peer: PeerFacts,
     grant: Arc<CredentialGrant>,
+    news: CallNews,
     table: CallSeat,
     ports: Option<RtpSockets>,
     /// Meetings found: the one it is in, and the one it moves to.
@@ -159,7 +175,10 @@ impl CallTask {
         while let Some(output) = self.call.poll_output() {
             match output {
                 Output::LookUp(meeting) => self.look_up(meeting),
-                Output::Ring => self.context.sip.send(SipCommand::Ring(self.dialog)).await,
+                Output::Ring => {
+                    self.news.ringing();
+                    self.context.sip.send(SipCommand::Ring(self.dialog)).await;
+                }
                 Output::Progress { sdp } => {
                     let dialog = self.dialog;
                     let command = SipCommand::Progress { dialog, sdp };
@@ -189,6 +208,7 @@ impl CallTask {
                 } => self.join(meeting, *joining, media),
                 Output::Answer { sdp } => {
                     self.table.answered();
+                    self.news.answered();
                     let headers = self.report_headers();
                     let command = SipCommand::Answer {
                         dialog: self.dialog,
@@ -218,6 +238,7 @@ impl CallTask {
                 }
                 Output::UpdateLeg { media, on_hold } => {
                     self.table.held(on_hold);
+                    self.news.held(on_hold);
                     if let Some(leg) = &self.leg
                         && leg.update(media, on_hold).is_err()
                     {
@@ -240,6 +261,7 @@ impl CallTask {
                     }
                 }
                 Output::Ended(record) => {
+                    self.news.ended(&record);
                     keep(&self.context, *record).await;
                     return true;
                 }
@@ -307,7 +329,8 @@ impl CallTask {
             return;
         };
         let directory = self.context.directory.clone();
-        joining.pin = self.peer.pin.clone();
+        // A transfer's target is not what the rule's PIN is for.
+        joining.pin = self.peer.pin.take();
         self.question = Some(Box::pin(async move {
             let joined = directory
                 .join_phone(&meeting, joining, media, sockets)
@@ -322,6 +345,7 @@ impl CallTask {
             Answer::LookedUp(Ok((found, info))) => {
                 if self.meetings.is_empty() {
                     self.table.joined(found.id);
+                    self.news.meeting = Some(info.clone());
                 }
                 self.meetings
                     .retain(|known| Some(known.id) == self.call.meeting());
@@ -339,6 +363,8 @@ impl CallTask {
                 self.call.handle_joined(now, Ok(session));
                 if let Some(meeting) = self.call.meeting() {
                     self.table.joined(meeting);
+                    let info = self.meetings.iter().find(|known| known.id == meeting);
+                    self.news.joined(info.cloned(), session);
                 }
             }
             Answer::Joined(Err(refusal)) => self.call.handle_joined(now, Err(refusal)),
@@ -392,7 +418,12 @@ impl CallTask {
 
     fn handle_leg(&mut self, event: Option<LegEvent>) {
         match event {
-            Some(event) => self.call.handle_leg(clock::now(), &event),
+            Some(event) => {
+                if let LegEvent::Dtmf(digit) = event {
+                    self.news.dtmf(digit);
+                }
+                self.call.handle_leg(clock::now(), &event);
+            }
             None if matches!(self.call.state(), State::Leaving | State::Ended) => {}
             // The leg ended without a word: its worker is gone.
             None => self.call.hang_up(clock::now(), EndReason::WorkerFailed),

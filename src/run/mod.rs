@@ -5,8 +5,10 @@ pub mod clock;
 pub mod directory;
 pub mod history;
 pub mod route;
+pub mod webhook;
 pub mod worker;
 
+mod call_news;
 mod call_start;
 pub mod call_task;
 pub mod calls;

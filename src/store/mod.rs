@@ -27,6 +27,7 @@ pub mod registration;
 pub mod routing_rule;
 pub mod session;
 pub mod trunk;
+pub mod webhook;
 
 use std::path::Path;
 use std::sync::Arc;

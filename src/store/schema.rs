@@ -4,7 +4,8 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Steps in order; a released one is never changed, only followed by another.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, SESSIONS_AND_CALLS, TRUNKS, REGISTRATIONS];
+pub(super) const MIGRATIONS: &[&str] =
+    &[FIRST, SESSIONS_AND_CALLS, TRUNKS, REGISTRATIONS, WEBHOOKS];
 
 const FIRST: &str = "
 CREATE TABLE settings (
@@ -166,6 +167,35 @@ CREATE TABLE registrations (
     expires_at    INTEGER NOT NULL,
     PRIMARY KEY (credential_id, contact)
 ) STRICT, WITHOUT ROWID;
+";
+
+const WEBHOOKS: &str = "
+CREATE TABLE webhooks (
+    id              TEXT PRIMARY KEY,
+    organization_id TEXT NOT NULL REFERENCES organizations (id),
+    document        TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX webhooks_by_organization ON webhooks (organization_id, created_at);
+
+CREATE TABLE webhook_deliveries (
+    id              TEXT PRIMARY KEY,
+    webhook_id      TEXT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    organization_id TEXT NOT NULL,
+    event           TEXT NOT NULL,
+    payload         TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
+    status          TEXT NOT NULL,
+    attempts        INTEGER NOT NULL,
+    next_at         INTEGER,
+    finished_at     INTEGER,
+    last_status     INTEGER,
+    last_error      TEXT
+) STRICT;
+CREATE INDEX webhook_deliveries_by_webhook ON webhook_deliveries (webhook_id, created_at);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at)
+    WHERE status = 'PENDING';
 ";
 
 /// The database's schema version is `found`, newer than `known`.

@@ -19,6 +19,7 @@ use super::organization::{self, ApiKeyBook};
 use super::schema::{self, MigrateError};
 use super::session;
 use super::trunk::{self, TrunkBook};
+use super::webhook::{self, WebhookBook};
 use super::{OpenError, Store, StoreClock, StoreError, StoreOptions};
 use crate::id::{MeetingId, OrganizationId};
 use crate::limits::{
@@ -41,6 +42,7 @@ pub(super) struct Published {
     pub(super) credentials: ArcSwap<CredentialBook>,
     pub(super) api_keys: ArcSwap<ApiKeyBook>,
     pub(super) trunks: ArcSwap<TrunkBook>,
+    pub(super) webhooks: ArcSwap<WebhookBook>,
     pub(super) meetings: Cache<MeetingId, Meeting>,
     pub(super) presets: Cache<(OrganizationId, String), Preset>,
 }
@@ -95,6 +97,13 @@ impl Database {
         self.published.trunks.store(Arc::new(book));
         Ok(())
     }
+
+    /// Reads the webhooks again and publishes them.
+    pub(super) fn publish_webhooks(&self) -> Result<(), StoreError> {
+        let book = webhook::load_book(&self.conn)?;
+        self.published.webhooks.store(Arc::new(book));
+        Ok(())
+    }
 }
 
 pub(super) fn open(dir: &Path, options: StoreOptions) -> Result<Store, OpenError> {
@@ -132,6 +141,7 @@ pub(super) fn open(dir: &Path, options: StoreOptions) -> Result<Store, OpenError
         credentials: ArcSwap::from_pointee(credential::load_book(&conn).map_err(&on_sqlite)?),
         api_keys: ArcSwap::from_pointee(organization::load_keys(&conn).map_err(&on_sqlite)?),
         trunks: ArcSwap::from_pointee(trunk::load_book(&conn).map_err(&on_sqlite)?),
+        webhooks: ArcSwap::from_pointee(webhook::load_book(&conn).map_err(&on_sqlite)?),
         meetings: Cache::new(STORE_MEETINGS_CACHED_MAX),
         presets: Cache::new(STORE_PRESETS_CACHED_MAX),
     });

@@ -37,4 +37,5 @@ mod sip_websocket;
 mod sound_quality;
 mod trunks;
 mod waiting_room;
+mod webhooks;
 mod whip;

@@ -50,6 +50,7 @@ pub(super) fn document() -> Value {
             { "name": "active session" },
             { "name": "presets" },
             { "name": "sessions" },
+            { "name": "webhooks" },
             { "name": "sip" },
             { "name": "media" },
             { "name": "server" },

@@ -37,6 +37,8 @@ const PRESETS: &str = "/v2/presets";
 const PRESET: &str = "/v2/presets/{preset}";
 const CREDENTIALS: &str = "/v2/sip/credentials";
 const CREDENTIAL: &str = "/v2/sip/credentials/{credential}";
+const WEBHOOKS: &str = "/v2/webhooks";
+const WEBHOOK: &str = "/v2/webhooks/{webhook}";
 const TRUNKS: &str = "/v2/sip/trunks";
 const TRUNK: &str = "/v2/sip/trunks/{trunk}";
 const RULES: &str = "/v2/sip/routing-rules";
@@ -157,6 +159,29 @@ const OPERATIONS: &[Operation] = operations! {
     get "/v2/sip/registrations", "sip", list_sip_registrations,
         "List the phones that are registered now",
         NONE, [] => Page("SipRegistration");
+
+    post WEBHOOKS, "webhooks", create_webhook,
+        "Make a webhook; the reply tells its secret",
+        Some("WebhookBody"), [] => Made("NewWebhook");
+    get WEBHOOKS, "webhooks", list_webhooks,
+        "List webhooks, newest first",
+        NONE, [] => Page("Webhook");
+    get WEBHOOK, "webhooks", get_webhook,
+        "Show a webhook",
+        NONE, [] => One("Webhook");
+    patch WEBHOOK, "webhooks", update_webhook,
+        "Change a webhook",
+        Some("WebhookChange"), [] => One("Webhook");
+    delete WEBHOOK, "webhooks", delete_webhook,
+        "Remove a webhook and its deliveries",
+        NONE, [] => One("Webhook");
+    get "/v2/webhooks/{webhook}/deliveries", "webhooks", list_deliveries,
+        "List what was posted and what waits, newest first",
+        NONE, ["delivery_status"] => Page("Delivery");
+    post "/v2/webhooks/{webhook}/deliveries/{delivery}/replay", "webhooks", replay_delivery,
+        "Post a delivery again",
+        NONE, [] => One("Delivery");
+
     post TRUNKS, "sip", create_trunk,
         "Make a trunk: a carrier's connection",
         Some("TrunkBody"), [] => Made("Trunk");
@@ -300,6 +325,7 @@ fn responses(operation: &Operation) -> Value {
             | "update_preset"
             | "create_sip_credential"
             | "create_trunk"
+            | "create_webhook"
             | "create_routing_rule"
     ) {
         responses["409"] = error("Conflict");
@@ -310,9 +336,13 @@ fn responses(operation: &Operation) -> Value {
 fn parameter(name: &str) -> Value {
     let schema = match name {
         "status" => json!({ "type": "string", "enum": ["LIVE", "ENDED"] }),
+        "delivery_status" => json!({
+            "type": "string", "enum": ["PENDING", "DELIVERED", "FAILED"],
+        }),
         "associated_id" | "meeting_id" => json!({ "type": "string", "format": "uuid" }),
         _ => json!({ "type": "string" }),
     };
+    let name = name.strip_prefix("delivery_").unwrap_or(name);
     json!({ "name": name, "in": "query", "schema": schema })
 }
 

@@ -1,10 +1,12 @@
-//! The shapes of trunks and routing rules.
+//! The shapes of trunks, routing rules and webhooks.
 
 use serde_json::{Value, json};
 
 use super::shape::{
-    Field, count, flag, id, line, nullable, nullable_id, object, optional, text, time,
+    Field, body, count, flag, id, line, nullable, nullable_id, nullable_time, object, optional,
+    text, time,
 };
+use crate::run::webhook::EVENTS;
 
 pub(super) fn all() -> Vec<(&'static str, Value)> {
     let mut trunk = optional(&trunk_fields());
@@ -17,7 +19,80 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         ("TrunkChange", optional(&trunk_fields())),
         ("RoutingRule", kept(rule_fields())),
         ("RoutingRuleBody", optional(&rule_fields())),
+        ("Webhook", kept(webhook_fields())),
+        (
+            "NewWebhook",
+            kept([webhook_fields(), vec![secret()]].concat()),
+        ),
+        ("WebhookBody", webhook_body()),
+        (
+            "WebhookChange",
+            body(&[webhook_fields(), vec![secret()]].concat()),
+        ),
+        ("Delivery", delivery()),
     ]
+}
+
+fn webhook_fields() -> Vec<Field> {
+    vec![
+        ("name", line("What you call it.")),
+        (
+            "url",
+            json!({
+                "type": "string", "maxLength": 2_048, "pattern": "^https?://[a-z0-9.-]+(/[!-~]*)?$",
+                "description": "Where events are posted; public, unless the operator allows it.",
+            }),
+        ),
+        (
+            "events",
+            json!({
+                "type": "array", "items": { "type": "string", "enum": EVENTS },
+                "uniqueItems": true, "description": "Which events.",
+            }),
+        ),
+        (
+            "enabled",
+            flag("False: nothing is posted; what waits goes on waiting."),
+        ),
+    ]
+}
+
+fn secret() -> Field {
+    (
+        "secret",
+        json!({
+            "type": "string", "pattern": "^whsec_[A-Za-z0-9+/]{40}$",
+            "description": "Key of the signatures (Standard Webhooks): whsec_ and 24 to 64 octets in \
+                base64. Told when it is made or replaced.",
+        }),
+    )
+}
+
+fn webhook_body() -> Value {
+    let mut body = optional(&[webhook_fields(), vec![secret()]].concat());
+    body["required"] = json!(["name", "url", "events"]);
+    body
+}
+
+fn delivery() -> Value {
+    object(&[
+        ("id", id()),
+        ("event", text("Name of the event.")),
+        (
+            "status",
+            json!({ "type": "string", "enum": ["PENDING", "DELIVERED", "FAILED"] }),
+        ),
+        ("attempts", count("Tries so far.")),
+        ("next_at", nullable_time()),
+        ("finished_at", nullable_time()),
+        ("last_status", nullable("integer")),
+        ("last_error", nullable("string")),
+        (
+            "payload",
+            json!({ "type": "object", "description": "The body." }),
+        ),
+        ("created_at", time()),
+    ])
 }
 
 /// As replies show it.

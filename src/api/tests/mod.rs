@@ -10,6 +10,7 @@ mod rest;
 mod signal;
 mod trunks;
 mod web;
+mod webhooks;
 mod whip;
 
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ use crate::run::history;
 use crate::run::registrations::Registrations;
 use crate::run::sip_listener::StreamDoor;
 use crate::run::sip_task::SipHandle;
+use crate::run::webhook::target::Guard;
+use crate::run::webhook::{Webhooks, deliver};
 use crate::sip::gate::{Gate, GateConfig};
 use crate::store::{DEFAULT_REALM, FirstStart, Store, StoreClock, StoreOptions};
 use crate::telemetry::metric::Metrics;
@@ -78,8 +81,13 @@ impl Server {
         let base = format!("http://{}", public.local_addr().unwrap());
         let admin_base = format!("http://{}", admin.local_addr().unwrap());
         let gate = open_gate();
+        let (webhooks, ledger) = Webhooks::new(store.clone());
+        tokio::spawn(ledger.keep());
+        let guard = Guard::new(&["127.0.0.0/8".parse().unwrap()]);
+        tokio::spawn(deliver::run(store.clone(), guard, webhooks.wake()));
         let state = ApiState::new(ApiParts {
             store,
+            webhooks: webhooks.clone(),
             calls: Calls::new(10),
             bans: Bans::new(gate.clone(), SipHandle::new().0),
             sip_door: StreamDoor::new().0,
@@ -95,7 +103,7 @@ impl Server {
             profiles: vec!["generic".to_owned(), "twilio".to_owned()],
         });
         let events = state.directory().take_events().unwrap();
-        tokio::spawn(history::follow(state.store().clone(), events));
+        tokio::spawn(history::follow(state.store().clone(), webhooks, events));
         let (stop, stopped) = watch::channel(false);
         for (listener, router) in [
             (public, router(state.clone())),

@@ -54,6 +54,8 @@ pub enum SessionOutput {
 pub enum SessionChange {
     /// The first participant came.
     Started,
+    /// The API ended it for everyone; `Ended` follows.
+    EndedByHost,
     /// The last one left, a while ago, or someone ended it.
     Ended,
     /// Someone came.

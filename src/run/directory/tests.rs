@@ -340,6 +340,7 @@ async fn a_phone_and_a_browser_hear_each_other_over_sockets_and_nothing_is_left_
     while let Ok(event) = events.try_recv() {
         told.push(match event.what {
             SessionChange::Started => "started",
+            SessionChange::EndedByHost => "ended by host",
             SessionChange::Ended => "ended",
             SessionChange::ParticipantJoined(_) => "joined",
             SessionChange::ParticipantLeft(_) => "left",

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::MeetingInfo;
+use super::thread::Notice;
 use crate::meeting::leg::{LegEvent, LegRemoval, LegReport};
-use crate::meeting::session::{LegSocket, Session};
+use crate::meeting::session::{LegSocket, Session, SessionChange};
 use crate::meeting::signal::{ByeReason, ServerMessage};
 use crate::meeting::track::SeatId;
 use crate::net::ports::RtpSockets;
+use crate::run::directory::SessionEvent;
 
 /// The session's code panicked; the session must not be touched again.
 #[derive(Debug)]
@@ -54,6 +57,17 @@ impl Entry {
     /// The session, to look at.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Something that happened in it, for the directory.
+    pub fn event(&self, at: Instant, what: SessionChange) -> Notice {
+        Notice::Event(SessionEvent {
+            meeting: self.info.id,
+            organization: self.info.organization,
+            session: self.session.name().id,
+            at,
+            what,
+        })
     }
 
     /// Calls into the session; a panic in there stays in there (invariant A8).

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::command::{Kicked, PresetChange};
 use super::machine::Worker;
 use crate::id::{MeetingId, ParticipantId};
+use crate::meeting::session::SessionChange;
 use crate::meeting::signal::ByeReason;
 use crate::run::clock;
 
@@ -15,6 +16,12 @@ pub(super) fn wallclock() -> Duration {
 
 impl Worker {
     pub(super) fn kick(&mut self, now: Instant, meeting: MeetingId, whom: &Kicked) -> usize {
+        if *whom == Kicked::Everyone
+            && let Some(entry) = self.sessions.get(&meeting)
+        {
+            let notice = entry.event(now, SessionChange::EndedByHost);
+            self.backlog.push_back(notice);
+        }
         let kicked = self.call(meeting, |session| match whom {
             Kicked::Some(participants) => session.kick(now, participants),
             Kicked::Everyone => session.end(now, ByeReason::SessionEnded),

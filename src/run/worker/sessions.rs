@@ -22,7 +22,7 @@ use crate::meeting::track::SeatId;
 use crate::net::batch::{self, ReceiveRing};
 use crate::net::ports::RtpSockets;
 use crate::run::clock::{self, StampAnchor};
-use crate::run::directory::{BrowserSeat, JoinRefusal, PhoneSeat, SeatDoor, SessionEvent};
+use crate::run::directory::{BrowserSeat, JoinRefusal, PhoneSeat, SeatDoor};
 use crate::telemetry::metric::media::MediaMetrics;
 
 /// Every so many ticks the phones' RTCP sockets are looked at.
@@ -288,13 +288,7 @@ impl Worker {
     }
 
     fn notice(&mut self, now: Instant, entry: &Entry, what: SessionChange) {
-        self.backlog.push_back(Notice::Event(SessionEvent {
-            meeting: entry.info.id,
-            organization: entry.info.organization,
-            session: entry.session().name().id,
-            at: now,
-            what,
-        }));
+        self.backlog.push_back(entry.event(now, what));
     }
 
     /// The session has panicked: its people are told, everyone else goes on.
@@ -455,13 +449,7 @@ impl Worker {
                 if what == SessionChange::Started {
                     self.metrics.sessions_started.inc();
                 }
-                self.backlog.push_back(Notice::Event(SessionEvent {
-                    meeting,
-                    organization: entry.info.organization,
-                    session: entry.session().name().id,
-                    at: clock::now(),
-                    what,
-                }));
+                self.backlog.push_back(entry.event(clock::now(), what));
                 None
             }
         }

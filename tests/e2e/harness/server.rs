@@ -207,11 +207,17 @@ impl Server {
 
     /// Kills it hard and starts another with the same data on the same HTTP port.
     pub fn crash_and_restart(&mut self) {
+        self.crash_and_restart_with(&[]);
+    }
+
+    /// As [`Server::crash_and_restart`], with more arguments.
+    pub fn crash_and_restart_with(&mut self, more: &[&str]) {
         let http = self.http().to_string();
         let _ = self.child.kill();
         let _ = self.child.wait();
         let data = self.folder.path.join("data");
-        self.child = spawn(&self.folder, &data, &["--http", &http], &[]);
+        let arguments = [&["--http", &http], more].concat();
+        self.child = spawn(&self.folder, &data, &arguments, &[]);
         let address = self.http();
         wait::until("the restarted server", START_TIMEOUT, || {
             http::request(address, "GET", "/readyz", None, None).is_ok_and(|r| r.status == 200)
