@@ -24,84 +24,22 @@ enum Answer {
 
 use Answer::{Call, Nothing, Registered, Status};
 
-/// Where RFC 4475 leaves a choice, the comment says which one this is.
-const RFC_4475: [(&str, Answer); 49] = [
-    // §3.1.1: valid.
-    // Well read, and then: its To tag names a dialog that is not ours.
-    ("wsinv", Status(481)),
-    ("intmeth", Status(405)),
-    ("esc01", Call),
-    ("escnull", Registered),
-    ("esc02", Status(405)),
-    ("lwsdisp", Status(200)),
-    ("longreq", Call),
-    ("dblreq", Registered),
-    ("semiuri", Status(200)),
-    ("transports", Status(200)),
-    ("mpart01", Status(405)),
-    ("unreason", Nothing),
-    ("noreason", Nothing),
-    // §3.1.2: invalid.
-    ("badinv01", Status(400)),
-    ("clerr", Status(400)),
-    ("ncl", Status(400)),
-    ("scalar02", Status(400)),
-    ("scalarlg", Nothing),
-    ("quotbal", Status(400)),
-    ("ltgtruri", Status(400)),
-    ("lwsruri", Status(400)),
-    ("lwsstart", Status(400)),
-    ("trws", Status(400)),
-    ("escruri", Status(400)),
-    // Liberal: what no one reads may be wrong.
-    ("baddate", Call),
-    ("regbadct", Status(400)),
-    // Liberal: the spaces within the brackets are ignored.
-    ("badaspec", Status(200)),
-    // Liberal: phones put commas into names without quotes.
-    ("baddn", Status(200)),
-    ("badvers", Status(505)),
-    ("mismatch01", Status(400)),
-    ("mismatch02", Status(501)),
-    ("bigcode", Nothing),
-    // §3.2: transaction layer.
-    ("badbranch", Status(200)),
-    // §3.3: application layer.
-    ("insuf", Status(400)),
-    ("unkscm", Status(416)),
-    ("novelsc", Status(416)),
-    ("unksm2", Status(400)),
-    ("bext01", Status(420)),
-    ("invut", Status(415)),
-    ("regaut01", Registered),
-    ("multi01", Status(400)),
-    ("mcl01", Status(400)),
-    ("bcast", Nothing),
-    // An endpoint answers as if it were above zero.
-    ("zeromf", Status(200)),
-    ("cparam01", Registered),
-    ("cparam02", Registered),
-    ("regescrt", Registered),
-    ("sdp01", Status(406)),
-    // §3.4: RFC 2543.
-    ("inv2543", Call),
-];
-
-const RFC_5118: [(&str, Answer); 12] = [
-    ("ipv6-good", Registered),
-    ("ipv6-bad", Status(400)),
-    ("port-ambiguous", Registered),
-    ("port-unambiguous", Registered),
-    ("via-received-param-with-delim", Status(481)),
-    ("via-received-param-no-delim", Status(200)),
-    ("ipv6-in-sdp", Call),
-    ("mult-ip-in-header", Status(481)),
-    ("mult-ip-in-sdp", Call),
-    ("ipv4-mapped-ipv6", Call),
-    // Liberal: the third colon is the mistake of RFC 3261's own grammar.
-    ("ipv6-bug-abnf-3-colons", Status(200)),
-    ("ipv6-correct-abnf-2-colons", Status(200)),
-];
+/// The table of an RFC's messages.
+fn answers(rfc: &'static str) -> impl Iterator<Item = (&'static str, Answer)> {
+    let lines = include_str!("../../fixtures/torture/answers.txt").lines();
+    lines.filter_map(move |line| {
+        let (name, answer) = line.strip_prefix(rfc)?.strip_prefix('/')?.split_once(' ')?;
+        Some((
+            name,
+            match answer {
+                "-" => Nothing,
+                "call" => Call,
+                "registered" => Registered,
+                status => Status(status.parse().unwrap()),
+            },
+        ))
+    })
+}
 
 fn message(rfc: &str, name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -153,8 +91,14 @@ fn check(world: &mut World, bytes: &[u8], expected: Answer, name: &str) {
 }
 
 #[test]
+fn every_message_has_an_answer() {
+    assert_eq!(answers("rfc4475").count(), 49);
+    assert_eq!(answers("rfc5118").count(), 12);
+}
+
+#[test]
 fn every_message_of_rfc_4475_gets_the_answer_the_rfc_names() {
-    for (name, expected) in RFC_4475 {
+    for (name, expected) in answers("rfc4475") {
         let mut world = World::new(Transport::Udp);
         check(&mut world, &message("rfc4475", name), expected, name);
     }
@@ -162,7 +106,7 @@ fn every_message_of_rfc_4475_gets_the_answer_the_rfc_names() {
 
 #[test]
 fn every_message_of_rfc_5118_gets_the_answer_the_rfc_names() {
-    for (name, expected) in RFC_5118 {
+    for (name, expected) in answers("rfc5118") {
         let mut world = World::new(Transport::Udp);
         check(&mut world, &message("rfc5118", name), expected, name);
     }
@@ -171,14 +115,14 @@ fn every_message_of_rfc_5118_gets_the_answer_the_rfc_names() {
 #[test]
 fn the_messages_do_not_disturb_each_other_in_one_endpoint() {
     let mut world = World::new(Transport::Udp);
-    for (name, expected) in RFC_4475 {
+    for (name, expected) in answers("rfc4475") {
         check(&mut world, &message("rfc4475", name), expected, name);
     }
 }
 
 #[test]
 fn over_a_stream_the_same_answers_come_where_the_message_can_be_framed() {
-    for (name, expected) in RFC_4475 {
+    for (name, expected) in answers("rfc4475") {
         let bytes = message("rfc4475", name);
         let mut framer = StreamFramer::new();
         framer.handle_bytes(&bytes);

@@ -22,6 +22,14 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(90);
 /// One browser at a time: two cores carry a server, its phones and one Chromium, not four.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+/// A browser's turn, until it is dropped.
+pub type Turn = MutexGuard<'static, ()>;
+
+/// Waits for a browser's turn.
+pub fn turn() -> Turn {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Stand-ins for the devices of a page.
 #[derive(Default, Clone, Copy)]
 pub struct Fakes {
@@ -49,7 +57,7 @@ impl Fakes {
 pub struct Chromium {
     child: Child,
     pipe: RefCell<Pipe>,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 struct Pipe {
@@ -67,7 +75,7 @@ impl Chromium {
             "run `npm ci --prefix tests/e2e`",
         );
         let driver = tool::need_file("browser/driver.mjs", "it belongs to the tests");
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let mut child = Command::new(node)
             .arg(driver)
             .stdin(Stdio::piped())

@@ -6,6 +6,7 @@ pub mod cable;
 pub mod chromium;
 pub mod http;
 pub mod kamailio;
+pub mod linphone;
 pub mod raw_sip;
 pub mod server;
 pub mod sipp;
