@@ -57,5 +57,7 @@ pub mod probe;
 
 pub mod app;
 
+pub mod operator;
+
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -295,6 +295,18 @@ const _: () = assert!((WEBHOOK_SENDS_AT_ONCE_MAX as usize) < WEBHOOK_SENDS_MAX);
 /// Jobs waiting for the store's thread. A commit takes a few ms, so this is about a second of
 /// work; when full, callers wait up to [`STORE_REPLY_MAX`] and are then told it is busy.
 pub const STORE_QUEUE_JOBS_MAX: usize = 256;
+/// Call records written in one transaction. A second's worth at the fastest set-up rate; more wait
+/// for the next, a few ms later.
+pub const STORE_BATCH_CALLS_MAX: usize = 1_024;
+/// Records of ended calls that the store refused and that are tried again: some 4 MiB. Beyond, a
+/// record is given up, and said so.
+pub const CALL_RECORDS_RETRIED_MAX: usize = 2_048;
+/// How often and how long such a record is tried again: a disk that was full is emptied by people.
+pub const CALL_RECORD_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// See [`CALL_RECORD_RETRY_INTERVAL`].
+pub const CALL_RECORD_RETRIES_MAX: u32 = 720;
+/// How exactly the end of a call that a crash cut off is known.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// Longest wait for the store. Beyond it an HTTP client or a phone is better served by "busy".
 pub const STORE_REPLY_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for another program's lock on the database, below the reply's limit.

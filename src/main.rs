@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use ringbridge::app::App;
 use ringbridge::config::{Config, EXIT_USAGE, Raw};
 use ringbridge::run::shutdown;
@@ -24,7 +24,10 @@ fn main() -> ExitCode {
         Some(("check", matches)) => check(matches),
         Some(("probe", matches)) => ringbridge::probe::main(matches),
         Some(("version", _)) => version(),
-        Some((other, _)) => unreachable!("clap knows no subcommand {other}"),
+        Some(("completions", matches)) => completions(matches),
+        Some(("man", _)) => manual(),
+        Some((name, matches)) => ringbridge::operator::main(name, matches)
+            .unwrap_or_else(|| unreachable!("clap knows no subcommand {name}")),
     }
 }
 
@@ -45,6 +48,17 @@ fn command() -> Command {
             Command::new("check").about("Check the settings and say what they mean; bind nothing"),
         ))
         .subcommand(ringbridge::probe::command())
+        .subcommands(ringbridge::operator::commands())
+        .subcommand(
+            Command::new("completions")
+                .about("Print what a shell needs to complete these commands")
+                .arg(
+                    Arg::new("shell")
+                        .required(true)
+                        .value_parser(clap::value_parser!(clap_complete::Shell)),
+                ),
+        )
+        .subcommand(Command::new("man").about("Print the manual page"))
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -127,6 +141,22 @@ fn serve(matches: &ArgMatches) -> ExitCode {
         app.serve(stop).await;
         ExitCode::SUCCESS
     })
+}
+
+fn completions(matches: &ArgMatches) -> ExitCode {
+    let mut text = Vec::new();
+    if let Some(shell) = matches.get_one::<clap_complete::Shell>("shell") {
+        clap_complete::generate(*shell, &mut command(), "ringbridge", &mut text);
+    }
+    say(&String::from_utf8_lossy(&text))
+}
+
+fn manual() -> ExitCode {
+    let mut text = Vec::new();
+    match ringbridge::operator::manual(command(), &mut text) {
+        Ok(()) => say(&String::from_utf8_lossy(&text)),
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
 fn version() -> ExitCode {

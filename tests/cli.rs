@@ -192,3 +192,79 @@ fn wait(child: &mut Child) -> Option<i32> {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn completions_and_the_manual_name_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = ringbridge(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stdout(&output).contains("doctor"), "{shell}");
+    }
+    let output = ringbridge(&["man"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let page = stdout(&output);
+    assert!(
+        page.starts_with(".ie") && page.contains(".SH NAME"),
+        "{page}"
+    );
+    assert!(
+        page.contains("bans") && page.contains("rtp\\-ports"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_profile_is_tested_without_a_server() {
+    let folder = Folder::new("profile");
+    let own = folder.join("mine.toml");
+    let text = include_str!("../sip-profiles/zoiper.toml").replace("\"zoiper\"", "\"mine\"");
+    std::fs::write(&own, &text).unwrap();
+    let output = ringbridge(&["profile", "test", &own]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("valid. mine: "),
+        "{}",
+        stdout(&output)
+    );
+    std::fs::write(&own, text.replace("codecs = [", "codecs = [\"mp3\", ")).unwrap();
+    let output = ringbridge(&["profile", "test", &own]);
+    assert_eq!(output.status.code(), USAGE);
+    assert!(stderr(&output).contains("mine.toml"), "{}", stderr(&output));
+    let output = ringbridge(&["profile", "test", &own, "--json"]);
+    assert_eq!(output.status.code(), USAGE);
+    assert!(
+        stdout(&output).contains("\"valid\": false"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn the_doctor_names_a_port_that_is_taken_and_makes_nothing() {
+    let folder = Folder::new("doctor");
+    let data = folder.join("data");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    let mut arguments = loopback(&data, &["--http", &taken]);
+    arguments[0] = "doctor";
+    let output = ringbridge(&arguments);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(
+        text.contains(&format!("BAD http         {taken}: in use")),
+        "{text}"
+    );
+    assert!(text.contains("ok  sip udp"), "{text}");
+    assert!(!Path::new(&data).exists());
+
+    drop(listener);
+    let mut arguments = loopback(&data, &["--json"]);
+    arguments[0] = "doctor";
+    let output = ringbridge(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("\"subject\": \"open files\""),
+        "{}",
+        stdout(&output)
+    );
+}

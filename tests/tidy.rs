@@ -58,6 +58,7 @@ const SHELL: &[&str] = &[
     "api",
     "probe",
     "app",
+    "operator",
 ];
 
 /// A2: reading the clock.
@@ -84,8 +85,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("axum", &["api/"]),
     ("rustls", &["net/tls.rs", "probe/tls.rs"]),
     ("rcgen", &["net/tls.rs"]),
+    ("x509_parser", &["net/tls.rs"]),
     ("rusqlite", &["store/"]),
-    ("clap", &["config/raw.rs", "main.rs", "probe/"]),
+    ("clap", &["config/raw.rs", "main.rs", "probe/", "operator/"]),
     ("webrtc::", &["probe/", "testkit/"]),
     ("tracing_subscriber", &["telemetry/log.rs"]),
     ("unsafe", &["net/batch.rs"]),

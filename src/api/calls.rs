@@ -9,6 +9,7 @@ use super::error::ApiError;
 use super::state::ApiState;
 use super::types::{Paged, Paging, Search, Success, Time};
 use crate::call::end::EndReason;
+use crate::call::trace::Timeline;
 use crate::id::{CallId, CredentialId, MeetingId, ParticipantId, SessionId, TrunkId};
 use crate::run::calls::LiveCall;
 use crate::run::clock;
@@ -39,6 +40,9 @@ pub(super) struct CallView {
     setup_ms: Option<f64>,
     duration_s: f64,
     quality: Option<QualityView>,
+    /// Of one call only: a list of them would be long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeline: Option<Timeline>,
 }
 
 #[derive(Serialize)]
@@ -77,6 +81,7 @@ impl From<StoredCall> for CallView {
             setup_ms: call.setup.map(|setup| setup.as_seconds_f64() * 1e3),
             duration_s: talked.map_or(0.0, |talked| talked.as_seconds_f64()),
             quality: call.quality.map(QualityView::from),
+            timeline: None,
         }
     }
 }
@@ -112,6 +117,7 @@ impl From<LiveCall> for CallView {
             setup_ms: setup.map(|setup| setup.as_secs_f64() * 1e3),
             duration_s: talked.map_or(0.0, |talked| talked.as_secs_f64()),
             quality: None,
+            timeline: None,
         }
     }
 }
@@ -194,11 +200,19 @@ pub(super) async fn show(
 ) -> Result<Success<CallView>, ApiError> {
     let id = id("call", &call)?;
     if let Some(call) = state.calls().find(caller.organization, id) {
-        return Ok(Success(call.into()));
+        let timeline = state.calls().timeline(caller.organization, id);
+        return Ok(Success(CallView {
+            timeline,
+            ..CallView::from(call)
+        }));
     }
     let call = state.store().call(caller.organization, id).await?;
     let call = call.ok_or_else(|| ApiError::not_found("call"))?;
-    Ok(Success(call.into()))
+    let timeline = Some(call.timeline.clone());
+    Ok(Success(CallView {
+        timeline,
+        ..CallView::from(call)
+    }))
 }
 
 /// Ends a call in progress; the reply shows it as it was.

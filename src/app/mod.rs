@@ -286,8 +286,9 @@ fn sip_task(
 ) -> SipTask<CredentialsNow> {
     let config = endpoint_config(context);
     let spawn_into = Arc::clone(context);
-    let on_invite: OnInvite = Box::new(move |invite, events| {
-        tokio::spawn(call_task::run(Arc::clone(&spawn_into), invite, events));
+    let on_invite: OnInvite = Box::new(move |invite, events, trace| {
+        let context = Arc::clone(&spawn_into);
+        tokio::spawn(call_task::run(context, invite, events, trace));
     });
     let store = context.store.clone();
     SipTask {

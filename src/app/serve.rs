@@ -9,7 +9,8 @@ use tokio::time::timeout;
 use super::App;
 use crate::api;
 use crate::call::end::EndReason;
-use crate::limits::{HANG_UP_WAIT_MAX, STORE_REPLY_MAX};
+use crate::limits::{HANG_UP_WAIT_MAX, HEARTBEAT_INTERVAL, STORE_REPLY_MAX};
+use crate::run::calls::Calls;
 use crate::run::history;
 use crate::run::webhook::target::Guard;
 use crate::run::webhook::{Webhooks, deliver};
@@ -47,6 +48,7 @@ impl App {
         let guard = Guard::new(&config.webhook_networks);
         let wake = context.webhooks.wake();
         let posting = tokio::spawn(deliver::run(context.store.clone(), guard, wake));
+        let heartbeat = tokio::spawn(beat(context.calls.clone(), context.store.clone()));
         let (close_http, closing) = watch::channel(false);
         let mut servers = JoinSet::new();
         let listen = |listener, tls, router| {
@@ -91,6 +93,7 @@ impl App {
         posting.abort();
         settle(&context.store, &context.webhooks, history).await;
         ledger.abort();
+        heartbeat.abort();
         Stopped { calls_ended }.emit();
     }
 
@@ -108,6 +111,19 @@ impl App {
         listening("admin", addresses.admin);
         for webrtc in &addresses.webrtc {
             listening("webrtc", *webrtc);
+        }
+    }
+}
+
+/// While there are calls, writes now and then that we live: when a crash ends them, this is when
+/// they were last known to go on.
+async fn beat(calls: Calls, store: Store) {
+    loop {
+        tokio::time::sleep(HEARTBEAT_INTERVAL).await;
+        if calls.count() > 0
+            && let Err(error) = store.is_writable().await
+        {
+            tracing::warn!(%error, "the store takes no writes: call records wait in memory");
         }
     }
 }

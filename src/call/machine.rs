@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use crate::call::caller::{self, Caller};
 use crate::call::end::{EndReason, Refusal};
-use crate::call::record::CallRecord;
+use crate::call::record::{CallRecord, INTERRUPTED, Outcome};
+use crate::call::trace::Timeline;
 use crate::id::{CallId, CredentialId, MeetingId, OrganizationId, ParticipantId, SessionId};
 use crate::meeting::leg::{LegEvent, LegMedia, LegRemoval, LegReport, PhoneCodec};
 use crate::meeting::participant::{Joining, ParticipantKind};
@@ -694,12 +695,14 @@ impl Call {
         }
     }
 
+    /// The record of a call that nothing more is heard of, as by a crash: kept open from its 200
+    /// on, and replaced by the real one at its end.
+    pub fn open_record(&self, now: Instant) -> CallRecord {
+        self.record(now, 200, INTERRUPTED, Outcome::ServerError, None)
+    }
+
     fn finish(&mut self, now: Instant, report: Option<LegReport>) {
         self.state = State::Ended;
-        let unix_ns = |at: Instant| {
-            let since_start = at.saturating_duration_since(self.started).as_nanos();
-            self.start.started_at_unix_ns + i128::try_from(since_start).unwrap_or(i128::MAX)
-        };
         let (sip_status, reason, outcome) = match self.ending {
             Some(Ending::Refused(refusal)) => {
                 (refusal.sip().status, refusal.label(), refusal.outcome())
@@ -707,7 +710,23 @@ impl Call {
             Some(Ending::Ended(reason)) => (200, reason.label(), reason.outcome()),
             None => unreachable!("every way to finish names its ending first"),
         };
-        let record = CallRecord {
+        let record = self.record(now, sip_status, reason, outcome, report);
+        self.outputs.push_back(Output::Ended(Box::new(record)));
+    }
+
+    fn record(
+        &self,
+        now: Instant,
+        sip_status: u16,
+        reason: &'static str,
+        outcome: Outcome,
+        report: Option<LegReport>,
+    ) -> CallRecord {
+        let unix_ns = |at: Instant| {
+            let since_start = at.saturating_duration_since(self.started).as_nanos();
+            self.start.started_at_unix_ns + i128::try_from(since_start).unwrap_or(i128::MAX)
+        };
+        CallRecord {
             id: self.start.id,
             organization: self.start.organization,
             meeting: self.meeting.as_ref().map(|found| found.id),
@@ -727,8 +746,8 @@ impl Call {
             reason,
             outcome,
             report,
-        };
-        self.outputs.push_back(Output::Ended(Box::new(record)));
+            timeline: Timeline::default(),
+        }
     }
 }
 

@@ -9,3 +9,4 @@ pub mod end;
 
 pub mod machine;
 pub mod record;
+pub mod trace;

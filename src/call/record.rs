@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::call::trace::Timeline;
 use crate::id::{CallId, CredentialId, MeetingId, OrganizationId, ParticipantId, SessionId};
 use crate::meeting::leg::LegReport;
 
@@ -32,6 +33,9 @@ impl Outcome {
         }
     }
 }
+
+/// Reason of a call that a crash cut off.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// One ended call. Times are wallclock, nanoseconds since the Unix epoch, given by the shell.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,4 +74,6 @@ pub struct CallRecord {
     pub outcome: Outcome,
     /// Media figures, if the leg existed.
     pub report: Option<LegReport>,
+    /// What happened, as far as it was kept; filled in by whoever kept it.
+    pub timeline: Timeline,
 }

@@ -170,6 +170,13 @@ fn name(algorithm: DigestAlgorithm) -> &'static str {
     }
 }
 
+impl Profile {
+    /// What it does, in one line.
+    pub fn in_words(&self) -> String {
+        in_words(self)
+    }
+}
+
 fn in_words(profile: &Profile) -> String {
     if !profile.enabled {
         return format!("{} (disabled)", profile.description);

@@ -214,6 +214,21 @@ impl Profiles {
     }
 }
 
+impl Profiles {
+    /// Understands one file, without the others.
+    ///
+    /// # Errors
+    /// It cannot be read or does not mean anything: for the operator.
+    pub fn load_file(path: &Path) -> Result<Profile, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            origin: Origin::file(path),
+            key: String::new(),
+            reason: format!("cannot be read: {error}"),
+        })?;
+        parse(path, &text)
+    }
+}
+
 /// Understands one file.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Profile, ConfigError> {
     let file: File = toml::from_str(text).map_err(|error| ConfigError {

@@ -184,6 +184,16 @@ impl TlsConnector {
     }
 }
 
+/// Whole days until the certificate in a PEM file ends, at a wallclock time in nanoseconds since
+/// the Unix epoch; negative when it has ended, `None` when it cannot be read.
+pub fn days_left(path: &Path, now_unix_ns: i128) -> Option<i64> {
+    let chain = read_chain(path).ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(chain.first()?).ok()?;
+    let now_s = i64::try_from(now_unix_ns / 1_000_000_000).ok()?;
+    let left_s = certificate.validity().not_after.timestamp() - now_s;
+    Some(left_s.div_euclid(24 * 3_600))
+}
+
 /// Makes our cryptography the process's, for dependencies that ask rustls for its default. Once at
 /// start; later calls change nothing.
 pub fn install_provider() {

@@ -11,7 +11,6 @@ use tracing::{debug, warn};
 
 use crate::call::end::{EndReason, Refusal};
 use crate::call::machine::{Call, FoundMeeting, LocalEndpoint, Output, State};
-use crate::call::record::CallRecord;
 use crate::config::Config;
 use crate::id::{MeetingId, SessionId};
 use crate::meeting::leg::{LegEvent, LegReport};
@@ -19,19 +18,20 @@ use crate::net::advertise::Advertise;
 use crate::net::ports::{PortPool, RtpSockets};
 use crate::net::routes::Routes;
 use crate::run::call_news::CallNews;
+use crate::run::call_record::{ending, keep};
+use crate::run::call_refusal::{refusal_of, sip_refusal};
 use crate::run::call_start::{PeerFacts, Start, look_up, start_of};
+use crate::run::call_tap::SharedTrace;
 use crate::run::calls::{CallSeat, Calls, LiveCall, NoRoom, TrunkLimits};
 use crate::run::clock;
-use crate::run::directory::{Directory, JoinRefusal, MeetingInfo, PhoneSeat};
+use crate::run::directory::{Directory, MeetingInfo, PhoneSeat};
 use crate::run::sip_task::{SipCommand, SipHandle};
 use crate::run::webhook::{CallFacts, Webhooks};
-use crate::sip::endpoint::{
-    DialogId, Event, Info, Invite, OfferMethod, Refusal as SipRefusal, TerminationCause,
-};
+use crate::sip::endpoint::{DialogId, Event, Info, Invite, OfferMethod, TerminationCause};
 use crate::store::Store;
 use crate::store::credential::CredentialGrant;
 use crate::telemetry::metric::sip::SipMetrics;
-use crate::telemetry::sip_event::{CallEnded, CallTurnedAway};
+use crate::telemetry::sip_event::CallTurnedAway;
 
 /// What every call task shares.
 pub struct CallContext {
@@ -58,7 +58,12 @@ pub struct CallContext {
 }
 
 /// Runs one call to its end.
-pub async fn run(context: Arc<CallContext>, invite: Box<Invite>, events: mpsc::Receiver<Event>) {
+pub async fn run(
+    context: Arc<CallContext>,
+    invite: Box<Invite>,
+    events: mpsc::Receiver<Event>,
+    trace: SharedTrace,
+) {
     let dialog = invite.dialog;
     let Start {
         call: start,
@@ -101,6 +106,7 @@ pub async fn run(context: Arc<CallContext>, invite: Box<Invite>, events: mpsc::R
         Err(NoRoom::Process) => return turn_away(&context, dialog, Refusal::Overloaded).await,
         Err(NoRoom::Trunk) => return turn_away(&context, dialog, Refusal::TrunkBusy).await,
     };
+    seat.traced(trace.clone());
     context.metrics.calls.inc();
     let task = CallTask {
         call: Call::new(clock::now(), start),
@@ -113,6 +119,7 @@ pub async fn run(context: Arc<CallContext>, invite: Box<Invite>, events: mpsc::R
         meetings: Vec::new(),
         leg: None,
         question: None,
+        trace,
         context: Arc::clone(&context),
     };
     task.run(events, hang_ups).await;
@@ -140,6 +147,7 @@ struct CallTask {
     meetings: Vec<MeetingInfo>,
     leg: Option<PhoneSeat>,
     question: Option<Question>,
+    trace: SharedTrace,
     context: Arc<CallContext>,
 }
 
@@ -209,6 +217,9 @@ impl CallTask {
                 Output::Answer { sdp } => {
                     self.table.answered();
                     self.news.answered();
+                    self.context
+                        .store
+                        .call_answered(self.call.open_record(clock::now()));
                     let headers = self.report_headers();
                     let command = SipCommand::Answer {
                         dialog: self.dialog,
@@ -218,6 +229,7 @@ impl CallTask {
                     self.context.sip.send(command).await;
                 }
                 Output::Refuse(refusal) => {
+                    self.trace.note(format!("refused: {}", refusal.label()));
                     let label = self.peer.report_headers.then(|| refusal.label());
                     refuse(&self.context, self.dialog, refusal, label).await;
                 }
@@ -239,6 +251,7 @@ impl CallTask {
                 Output::UpdateLeg { media, on_hold } => {
                     self.table.held(on_hold);
                     self.news.held(on_hold);
+                    self.trace.note_media(on_hold);
                     if let Some(leg) = &self.leg
                         && leg.update(media, on_hold).is_err()
                     {
@@ -246,6 +259,7 @@ impl CallTask {
                     }
                 }
                 Output::Bye(reason) => {
+                    self.trace.note(format!("hung up: {}", reason.label()));
                     let reason = reason.reason_header();
                     let command = SipCommand::Bye {
                         dialog: self.dialog,
@@ -260,7 +274,9 @@ impl CallTask {
                         self.call.handle_left(clock::now(), LegReport::default());
                     }
                 }
-                Output::Ended(record) => {
+                Output::Ended(mut record) => {
+                    self.trace.note(ending(&record));
+                    record.timeline = self.trace.timeline();
                     self.news.ended(&record);
                     keep(&self.context, *record).await;
                     return true;
@@ -300,6 +316,7 @@ impl CallTask {
         let reserved = match self.context.ports.reserve(address) {
             Ok(sockets) => {
                 let rtp_port = sockets.local.port();
+                self.trace.note(format!("RTP port {rtp_port} reserved"));
                 self.ports = Some(sockets);
                 Ok(LocalEndpoint {
                     address,
@@ -350,6 +367,7 @@ impl CallTask {
                 self.meetings
                     .retain(|known| Some(known.id) == self.call.meeting());
                 self.meetings.push(info);
+                self.trace.note("meeting found");
                 self.call.handle_lookup(now, Ok(found));
             }
             Answer::LookedUp(Err(refusal)) => self.call.handle_lookup(now, Err(refusal)),
@@ -359,6 +377,7 @@ impl CallTask {
                 if let Some(sdp) = seat.answer.clone() {
                     self.call.handle_described(sdp);
                 }
+                self.trace.note("in the session");
                 self.leg = Some(seat);
                 self.call.handle_joined(now, Ok(session));
                 if let Some(meeting) = self.call.meeting() {
@@ -419,6 +438,7 @@ impl CallTask {
     fn handle_leg(&mut self, event: Option<LegEvent>) {
         match event {
             Some(event) => {
+                self.trace.note_leg(&event);
                 if let LegEvent::Dtmf(digit) = event {
                     self.news.dtmf(digit);
                 }
@@ -428,13 +448,6 @@ impl CallTask {
             // The leg ended without a word: its worker is gone.
             None => self.call.hang_up(clock::now(), EndReason::WorkerFailed),
         }
-    }
-}
-
-async fn keep(context: &CallContext, record: CallRecord) {
-    CallEnded { record: &record }.emit(&context.metrics);
-    if let Err(error) = context.store.record_call(record).await {
-        warn!(%error, "A call record could not be stored");
     }
 }
 
@@ -470,31 +483,4 @@ async fn refuse(
         .sip
         .send(SipCommand::Refuse { dialog, refusal })
         .await;
-}
-
-fn sip_refusal(refusal: Refusal, label: Option<&'static str>) -> SipRefusal {
-    let sip = refusal.sip();
-    let mut headers = Vec::new();
-    if let Some(seconds) = sip.retry_after_s {
-        headers.push(("Retry-After".to_owned(), seconds.to_string()));
-    }
-    if let Some(label) = label {
-        headers.push(("X-Ringbridge-Error".to_owned(), label.to_owned()));
-    }
-    SipRefusal {
-        status: sip.status,
-        reason: sip.reason.to_owned(),
-        headers,
-    }
-}
-
-fn refusal_of(refusal: JoinRefusal) -> Refusal {
-    match refusal {
-        JoinRefusal::MeetingFull => Refusal::MeetingFull,
-        JoinRefusal::PresetForbidsPhone => Refusal::PresetForbidsPhone,
-        JoinRefusal::UnusableOffer => Refusal::NotAudio,
-        JoinRefusal::Overloaded | JoinRefusal::Busy { .. } => Refusal::Overloaded,
-        JoinRefusal::Draining => Refusal::Draining,
-        JoinRefusal::WorkerFailed => Refusal::Unavailable,
-    }
 }

@@ -7,8 +7,10 @@ use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
 use crate::call::end::EndReason;
+use crate::call::trace::Timeline;
 use crate::id::{CallId, MeetingId, OrganizationId, ParticipantId, TrunkId};
 use crate::limits::RATED_TRUNKS_MAX;
+use crate::run::call_tap::SharedTrace;
 use crate::run::clock;
 use crate::run::directory::PhoneKeys;
 
@@ -81,6 +83,7 @@ struct Bucket {
 #[derive(Debug)]
 struct Entry {
     live: LiveCall,
+    trace: Option<SharedTrace>,
     hang_up: mpsc::Sender<EndReason>,
     /// Once the phone is in its meeting.
     keys: Option<PhoneKeys>,
@@ -131,6 +134,7 @@ impl Calls {
         let id = live.id;
         let entry = Entry {
             live,
+            trace: None,
             hang_up,
             keys: None,
         };
@@ -187,14 +191,25 @@ impl Calls {
         Some(entry.live.clone())
     }
 
-    /// A way to send keys to a call's phone; `None` if there is no such call, or its phone is not in
-    /// its meeting yet.
+    /// A way to send keys to a call's phone; `None` if there is no such call, or its phone is not
+    /// in its meeting yet.
     pub fn keys(&self, organization: OrganizationId, id: CallId) -> Option<PhoneKeys> {
         let table = self.lock();
         let entry = table
             .get(&id)
             .filter(|entry| entry.live.organization == organization)?;
         entry.keys.clone()
+    }
+
+    /// What has happened in a call so far.
+    pub fn timeline(&self, organization: OrganizationId, id: CallId) -> Option<Timeline> {
+        let table = self.lock();
+        let entry = table
+            .get(&id)
+            .filter(|entry| entry.live.organization == organization)?;
+        let trace = entry.trace.clone();
+        drop(table);
+        Some(trace?.timeline())
     }
 
     /// Asks a call to end; false if there is none.
@@ -247,6 +262,13 @@ pub struct CallSeat {
 }
 
 impl CallSeat {
+    /// Where the call's facts are noted.
+    pub fn traced(&self, trace: SharedTrace) {
+        if let Some(entry) = self.calls.lock().get_mut(&self.id) {
+            entry.trace = Some(trace);
+        }
+    }
+
     /// The meeting was found.
     pub fn joined(&self, meeting: MeetingId) {
         self.update(|live| live.meeting = Some(meeting));

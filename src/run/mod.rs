@@ -9,7 +9,10 @@ pub mod webhook;
 pub mod worker;
 
 mod call_news;
+mod call_record;
+mod call_refusal;
 mod call_start;
+pub mod call_tap;
 pub mod call_task;
 pub mod calls;
 pub mod registrations;

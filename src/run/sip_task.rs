@@ -14,9 +14,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant as TokioInstant;
 use tracing::{debug, warn};
 
+use crate::call::trace::Direction;
 use crate::limits;
 use crate::net::stream::StreamEvent;
 use crate::run::bans::SharedGate;
+use crate::run::call_tap::{CallTap, SharedTrace};
 use crate::run::clock;
 use crate::run::registrations::Registrations;
 pub use crate::run::sip_command::{SipCommand, SipHandle};
@@ -31,7 +33,7 @@ use crate::telemetry::metric::sip::SipMetrics;
 use crate::telemetry::sip_event::{AuthenticationFailed, SourceBanned};
 
 /// Takes a new call: called on the SIP task, must only spawn.
-pub type OnInvite = Box<dyn Fn(Box<Invite>, mpsc::Receiver<Event>) + Send>;
+pub type OnInvite = Box<dyn Fn(Box<Invite>, mpsc::Receiver<Event>, SharedTrace) + Send>;
 
 /// Everything the task needs.
 pub struct SipTask<C> {
@@ -99,6 +101,7 @@ where
             credentials: self.credentials,
             gate: self.gate,
             registrations: self.registrations,
+            tap: CallTap::default(),
             counted: Counters::default(),
             failure_lines: FailureLines::default(),
             metrics: self.metrics,
@@ -123,6 +126,7 @@ struct Running<C> {
     credentials: C,
     gate: SharedGate,
     registrations: Registrations,
+    tap: CallTap,
     /// What the metrics have of the endpoint's counters.
     counted: Counters,
     failure_lines: FailureLines,
@@ -197,6 +201,7 @@ where
         let now = clock::now();
         match self.gate.admit(now, flow.remote.ip()) {
             Admission::Pass => {
+                self.tap.saw(now, Direction::Ingress, bytes);
                 let credentials = (self.credentials)();
                 self.endpoint
                     .handle_datagram(now, flow, bytes, &*credentials);
@@ -292,6 +297,7 @@ where
     }
 
     fn transmit(&mut self, flow: &Flow, bytes: Bytes) {
+        self.tap.saw(clock::now(), Direction::Egress, &bytes);
         if flow.transport == Transport::Udp {
             self.metrics.datagrams_sent.inc();
             if let Err(error) = self.udp.try_send_to(&bytes, flow.remote) {
@@ -321,7 +327,8 @@ where
                     asides: Bucket::default(),
                 };
                 self.dialogs.insert(invite.dialog, door);
-                (self.on_invite)(invite, queue);
+                let trace = self.tap.begin(clock::now(), &invite.call_id);
+                (self.on_invite)(invite, queue, trace);
                 return;
             }
             Event::Registered(_) => {

@@ -1,11 +1,15 @@
 //! Call records: one row for each call that ended.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use time::{Duration, OffsetDateTime};
+use tokio::sync::oneshot;
 
+use super::thread::{Database, Job};
 use super::{Listed, Page, Store, StoreError, row};
 use crate::call::record::CallRecord;
+use crate::call::trace::Timeline;
 use crate::id::{CallId, CredentialId, MeetingId, OrganizationId, ParticipantId, SessionId};
+use crate::limits::STORE_REPLY_MAX;
 use crate::telemetry::metric::store::Operation;
 
 /// An ended call as read back. Labels are text: an older version may have written others.
@@ -45,6 +49,8 @@ pub struct StoredCall {
     pub outcome: String,
     /// Figures of its media.
     pub quality: Option<CallQuality>,
+    /// What happened, as far as it was kept.
+    pub timeline: Timeline,
 }
 
 /// Figures of a call's media.
@@ -78,54 +84,40 @@ pub struct CallFilter {
 }
 
 impl Store {
-    /// Writes an ended call. Once queued it is written even if the caller gives up; written twice,
-    /// the first stands.
+    /// Writes an ended call. When this returns it is on the disk. Once queued it is written even if
+    /// the caller gives up; written twice, the first stands.
     ///
     /// # Errors
     /// As any store operation; [`StoreError::Busy`] may mean "not yet".
     pub async fn record_call(&self, record: CallRecord) -> Result<(), StoreError> {
-        self.run_always(Operation::RecordCall, move |db| {
-            let report = record.report.as_ref();
-            db.conn.execute(
-                "INSERT OR IGNORE INTO calls (id, organization_id, meeting_id, session_id,
-                    participant_id, credential_id, sip_call_id, caller, profile, started_at,
-                    answered_at, ended_at, setup_ns, sip_status, reason, outcome,
-                    packets_received, packets_sent, packets_lost, packets_discarded, jitter_ms,
-                    concealed_ms, remote_loss, round_trip_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-                    ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
-                params![
-                    record.id.to_string(),
-                    record.organization.to_string(),
-                    record.meeting.map(|id| id.to_string()),
-                    record.session.map(|id| id.to_string()),
-                    record.participant.map(|id| id.to_string()),
-                    record.credential.map(|id| id.to_string()),
-                    record.call_id_header,
-                    record.caller,
-                    record.profile,
-                    row::ns(record.started_at_unix_ns),
-                    record.answered_at_unix_ns.map(row::ns),
-                    row::ns(record.ended_at_unix_ns),
-                    record
-                        .setup
-                        .map(|setup| i64::try_from(setup.as_nanos()).unwrap_or(i64::MAX)),
-                    record.sip_status,
-                    record.reason,
-                    record.outcome.label(),
-                    report.map(|r| count(r.packets_received)),
-                    report.map(|r| count(r.packets_sent)),
-                    report.map(|r| count(r.packets_lost)),
-                    report.map(|r| count(r.packets_discarded)),
-                    report.map(|r| f64::from(r.jitter_ms)),
-                    report.map(|r| count(r.concealed_ms)),
-                    report.and_then(|r| r.remote_loss).map(f64::from),
-                    report.and_then(|r| r.round_trip_ms).map(f64::from),
-                ],
-            )?;
-            Ok(())
-        })
-        .await
+        let (reply, written) = oneshot::channel();
+        let job = Job::Call(Box::new(CallWrite {
+            record,
+            reply: Some(reply),
+        }));
+        let exchange = async {
+            self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+            written.await.map_err(|_| StoreError::Closed)?
+        };
+        match tokio::time::timeout(STORE_REPLY_MAX, exchange).await {
+            Ok(result) => result,
+            Err(_) => {
+                self.metrics.busy.inc();
+                Err(StoreError::Busy)
+            }
+        }
+    }
+
+    /// Notes a call that was answered, so that a crash leaves a trace of it: the next start ends
+    /// it. Waits for nothing; when the queue is full only that trace is missing.
+    pub fn call_answered(&self, record: CallRecord) {
+        let write = CallWrite {
+            record,
+            reply: None,
+        };
+        if self.jobs.try_send(Job::Call(Box::new(write))).is_err() {
+            self.metrics.busy.inc();
+        }
     }
 
     /// An organisation's ended calls, newest first.
@@ -141,7 +133,7 @@ impl Store {
         self.run(Operation::Read, move |db| {
             let organization = organization.to_string();
             let meeting = filter.meeting.map(|id| id.to_string());
-            let matching = "organization_id = ?1 AND (?2 IS NULL OR meeting_id = ?2)
+            let matching = "open = 0 AND organization_id = ?1 AND (?2 IS NULL OR meeting_id = ?2)
                 AND (?3 IS NULL OR outcome = ?3)";
             let total = db.conn.query_row(
                 &format!("SELECT count(*) FROM calls WHERE {matching}"),
@@ -182,12 +174,116 @@ impl Store {
         self.run(Operation::Read, move |db| {
             Ok(db
                 .conn
-                .prepare_cached("SELECT * FROM calls WHERE id = ?1 AND organization_id = ?2")?
+                .prepare_cached(
+                    "SELECT * FROM calls WHERE id = ?1 AND organization_id = ?2 AND open = 0",
+                )?
                 .query_row(params![id.to_string(), organization.to_string()], from_row)
                 .optional()?)
         })
         .await
     }
+}
+
+/// A record on its way to the disk.
+pub(super) struct CallWrite {
+    record: CallRecord,
+    /// Who waits for it; `None`: the call goes on, and its row stays open.
+    reply: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+/// Writes all in one transaction, so that a thousand calls that end together wait for the disk
+/// once. Whoever waits hears of it when it is on the disk.
+pub(super) fn write_batch(db: &mut Database, batch: Vec<CallWrite>) {
+    let began = db.now();
+    let together = write_all(db, &batch);
+    let failed = together.is_err();
+    for write in batch {
+        // One that the database refuses must not take the others with it.
+        let result = match &together {
+            Ok(()) => Ok(()),
+            Err(_) => write_all(db, std::slice::from_ref(&write)),
+        };
+        match (write.reply, result) {
+            // The caller may have given up meanwhile.
+            (Some(reply), result) => drop(reply.send(result)),
+            (None, Err(error)) => tracing::warn!(%error, "an answered call could not be noted"),
+            (None, Ok(())) => {}
+        }
+    }
+    let took = db.now() - began;
+    db.metrics.done(Operation::RecordCall, took, failed);
+}
+
+fn write_all(db: &mut Database, batch: &[CallWrite]) -> Result<(), StoreError> {
+    let tx = db.write()?;
+    for write in batch {
+        insert(&tx, &write.record, write.reply.is_none())?;
+    }
+    Ok(tx.commit()?)
+}
+
+fn insert(conn: &Connection, record: &CallRecord, is_open: bool) -> rusqlite::Result<()> {
+    let id = record.id.to_string();
+    if !is_open {
+        conn.prepare_cached("DELETE FROM calls WHERE id = ?1 AND open = 1")?
+            .execute([&id])?;
+    }
+    let report = record.report.as_ref();
+    let timeline = (!record.timeline.facts.is_empty())
+        .then(|| serde_json::to_string(&record.timeline).ok())
+        .flatten();
+    conn.prepare_cached(
+        "INSERT OR IGNORE INTO calls (id, organization_id, meeting_id, session_id,
+            participant_id, credential_id, sip_call_id, caller, profile, started_at,
+            answered_at, ended_at, setup_ns, sip_status, reason, outcome,
+            packets_received, packets_sent, packets_lost, packets_discarded, jitter_ms,
+            concealed_ms, remote_loss, round_trip_ms, open, timeline)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+            ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+    )?
+    .execute(params![
+        id,
+        record.organization.to_string(),
+        record.meeting.map(|id| id.to_string()),
+        record.session.map(|id| id.to_string()),
+        record.participant.map(|id| id.to_string()),
+        record.credential.map(|id| id.to_string()),
+        record.call_id_header,
+        record.caller,
+        record.profile,
+        row::ns(record.started_at_unix_ns),
+        record.answered_at_unix_ns.map(row::ns),
+        row::ns(record.ended_at_unix_ns),
+        record
+            .setup
+            .map(|setup| i64::try_from(setup.as_nanos()).unwrap_or(i64::MAX)),
+        record.sip_status,
+        record.reason,
+        record.outcome.label(),
+        report.map(|r| count(r.packets_received)),
+        report.map(|r| count(r.packets_sent)),
+        report.map(|r| count(r.packets_lost)),
+        report.map(|r| count(r.packets_discarded)),
+        report.map(|r| f64::from(r.jitter_ms)),
+        report.map(|r| count(r.concealed_ms)),
+        report.and_then(|r| r.remote_loss).map(f64::from),
+        report.and_then(|r| r.round_trip_ms).map(f64::from),
+        is_open,
+        timeline,
+    ])?;
+    Ok(())
+}
+
+/// Ends calls that an earlier process left open, when it was last known to live: its last write of
+/// the health check, else the call's answer. Says how many.
+pub(super) fn end_interrupted(conn: &Connection) -> rusqlite::Result<usize> {
+    conn.execute(
+        "UPDATE calls SET open = 0, ended_at = max(
+            ended_at,
+            coalesce((SELECT value FROM settings WHERE key = 'writable_at'), 0))
+         WHERE open = 1",
+        [],
+    )
 }
 
 /// A count as SQLite holds it.
@@ -216,6 +312,10 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredCall> {
         reason: row.get("reason")?,
         outcome: row.get("outcome")?,
         quality: quality_from_row(row)?,
+        timeline: row
+            .get::<_, Option<String>>("timeline")?
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default(),
     })
 }
 

@@ -192,7 +192,7 @@ impl Store {
         work: impl FnOnce(&mut Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |db: &mut Database| {
+        let job = Job::Work(Box::new(move |db: &mut Database| {
             if reply.is_closed() && !always {
                 return;
             }
@@ -202,7 +202,7 @@ impl Store {
                 .done(operation, db.now() - began, result.is_err());
             // The caller may have given up meanwhile; there is nobody else to tell.
             drop(reply.send(result));
-        });
+        }));
         let exchange = async {
             self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
             answer.await.map_err(|_| StoreError::Closed)?

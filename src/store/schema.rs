@@ -4,8 +4,14 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Steps in order; a released one is never changed, only followed by another.
-pub(super) const MIGRATIONS: &[&str] =
-    &[FIRST, SESSIONS_AND_CALLS, TRUNKS, REGISTRATIONS, WEBHOOKS];
+pub(super) const MIGRATIONS: &[&str] = &[
+    FIRST,
+    SESSIONS_AND_CALLS,
+    TRUNKS,
+    REGISTRATIONS,
+    WEBHOOKS,
+    CALL_TIMELINES,
+];
 
 const FIRST: &str = "
 CREATE TABLE settings (
@@ -196,6 +202,13 @@ CREATE TABLE webhook_deliveries (
 CREATE INDEX webhook_deliveries_by_webhook ON webhook_deliveries (webhook_id, created_at);
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at)
     WHERE status = 'PENDING';
+";
+
+/// A call's row is written at its 200, `open`, and again at its end.
+const CALL_TIMELINES: &str = "
+ALTER TABLE calls ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN timeline TEXT;
+CREATE INDEX calls_open ON calls (id) WHERE open = 1;
 ";
 
 /// The database's schema version is `found`, newer than `known`.

@@ -12,6 +12,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::mpsc;
 
 use super::cache::Cache;
+use super::call::{self, CallWrite};
 use super::credential::{self, CredentialBook};
 use super::first_start;
 use super::meeting::Meeting;
@@ -23,13 +24,19 @@ use super::webhook::{self, WebhookBook};
 use super::{OpenError, Store, StoreClock, StoreError, StoreOptions};
 use crate::id::{MeetingId, OrganizationId};
 use crate::limits::{
-    STORE_LOCK_WAIT_MAX, STORE_MEETINGS_CACHED_MAX, STORE_PRESETS_CACHED_MAX, STORE_QUEUE_JOBS_MAX,
+    STORE_BATCH_CALLS_MAX, STORE_LOCK_WAIT_MAX, STORE_MEETINGS_CACHED_MAX,
+    STORE_PRESETS_CACHED_MAX, STORE_QUEUE_JOBS_MAX,
 };
 use crate::meeting::preset::Preset;
 use crate::telemetry::metric::store::StoreMetrics;
 
 /// Work for the thread; it carries its own way to reply.
-pub(super) type Job = Box<dyn FnOnce(&mut Database) + Send>;
+pub(super) enum Job {
+    /// Anything, in transactions of its own.
+    Work(Box<dyn FnOnce(&mut Database) + Send>),
+    /// A call's record: those that wait together are written together.
+    Call(Box<CallWrite>),
+}
 
 /// Name of the database in the data folder.
 pub(super) const DATABASE_FILE: &str = "ringbridge.db";
@@ -137,6 +144,14 @@ pub(super) fn open(dir: &Path, options: StoreOptions) -> Result<Store, OpenError
         );
     }
 
+    let cut_off = call::end_interrupted(&conn).map_err(&on_sqlite)?;
+    if cut_off > 0 {
+        tracing::warn!(
+            calls = cut_off,
+            "ended calls that an earlier process left open"
+        );
+    }
+
     let published = Arc::new(Published {
         credentials: ArcSwap::from_pointee(credential::load_book(&conn).map_err(&on_sqlite)?),
         api_keys: ArcSwap::from_pointee(organization::load_keys(&conn).map_err(&on_sqlite)?),
@@ -172,20 +187,49 @@ pub(super) fn open(dir: &Path, options: StoreOptions) -> Result<Store, OpenError
 
 /// The thread's life: one job at a time until the last handle is gone.
 fn serve(mut database: Database, mut queue: mpsc::Receiver<Job>) {
-    while let Some(job) = queue.blocking_recv() {
+    let mut held = None;
+    while let Some(job) = held.take().or_else(|| queue.blocking_recv()) {
         database
             .metrics
             .queue_depth
             .set(i64::try_from(queue.len()).unwrap_or(i64::MAX));
         // A panic in one job is that job's failure: its caller sees the reply's sender dropped, an
         // open transaction rolls back, and the next job finds the connection as it was.
-        if catch_unwind(AssertUnwindSafe(|| job(&mut database))).is_err() {
+        let database = &mut database;
+        let done = catch_unwind(AssertUnwindSafe(|| match job {
+            Job::Work(work) => work(database),
+            Job::Call(first) => {
+                let batch = waiting_calls(*first, &mut queue, &mut held);
+                call::write_batch(database, batch);
+            }
+        }));
+        if done.is_err() {
             tracing::error!("a store job panicked; it was rolled back");
         }
     }
     if let Err(error) = database.fold_log() {
         tracing::warn!(%error, "the database's log could not be folded in; the next start will");
     }
+}
+
+/// The record at hand and those right behind it; whatever else comes next is held back.
+fn waiting_calls(
+    first: CallWrite,
+    queue: &mut mpsc::Receiver<Job>,
+    held: &mut Option<Job>,
+) -> Vec<CallWrite> {
+    let mut batch = vec![first];
+    while batch.len() < STORE_BATCH_CALLS_MAX {
+        match queue.try_recv() {
+            Ok(Job::Call(next)) => batch.push(*next),
+            Ok(other) => {
+                *held = Some(other);
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    batch
 }
 
 fn make_folder(dir: &Path) -> Result<(), OpenError> {

@@ -7,11 +7,9 @@
 //! | `metric` | the metrics, one struct per area, and their text form for `/metrics` |
 //! | `log` | the log's set-up: form, filter, what foreign crates may say |
 //! | `pii` | the only way for personal data into a log line |
-//! | `trace` | the bounded ring of a call's facts, shown as a ladder |
 
 pub mod event;
 pub mod log;
 pub mod metric;
 pub mod pii;
 pub mod sip_event;
-pub mod trace;

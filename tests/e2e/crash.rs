@@ -132,3 +132,105 @@ async fn a_session_cut_off_by_a_crash_is_ended_by_the_next_start() {
     assert_eq!(after[0]["interrupted"], true);
     assert_eq!(after[0]["live_participants"], 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_in_progress_are_ended_by_the_next_start_and_ended_ones_are_kept() {
+    let mut server = Server::start();
+    let card = &server.card;
+    let dial = Dial::new(&card.sip_uri, &card.sip_username, &card.sip_password);
+    let mut over = Vec::new();
+    for _ in 0..8 {
+        over.push(dial.call().await.expect("the call is answered"));
+    }
+    let mut up = Vec::new();
+    for _ in 0..4 {
+        up.push(dial.call().await.expect("the call is answered"));
+    }
+    let ended = |server: &Server| {
+        let listed = server.rest("GET", "/sip/calls?status=ENDED&per_page=100", None);
+        listed.json()["data"].as_array().expect("a list").clone()
+    };
+    for call in over {
+        assert_eq!(call.hang_up().await.unwrap(), 200);
+    }
+    wait::until("their records", SOON, || ended(&server).len() == 8);
+    // Told, so on the disk: the kill comes at once.
+    let told = ended(&server);
+    server.crash_and_restart();
+    let after = ended(&server);
+    for call in &told {
+        let kept = after.iter().find(|kept| kept["id"] == call["id"]);
+        assert_eq!(kept, Some(call), "as it was told");
+    }
+    let cut_off: Vec<_> = after
+        .iter()
+        .filter(|c| c["reason"] == "interrupted")
+        .collect();
+    assert_eq!((after.len(), cut_off.len()), (12, 4));
+    assert!(cut_off.iter().all(|call| call["outcome"] == "server_error"));
+    let log = server.log();
+    assert!(
+        log.contains("ended calls that an earlier process left open calls=4"),
+        "{log}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_tells_what_happened_in_it_while_it_lasts_and_afterwards() {
+    let server = Server::start();
+    let card = &server.card;
+    let dial = Dial::new(&card.sip_uri, &card.sip_username, &card.sip_password);
+    let mut call = dial.call().await.expect("the call is answered");
+    let media = call.media(Voice::tone(550.0, 8_000)).unwrap();
+    let listed = server.rest("GET", "/sip/calls", None).json();
+    let id = listed["data"][0]["id"].as_str().expect("an id").to_owned();
+    let facts = || {
+        let shown = server.rest("GET", &format!("/sip/calls/{id}"), None).json();
+        let facts = shown["data"]["timeline"]["facts"]
+            .as_array()
+            .expect("facts")
+            .clone();
+        let texts: Vec<String> = facts
+            .iter()
+            .map(|fact| {
+                let part = |name: &str| fact[name].as_str().expect("text").to_owned();
+                format!("{} {}", part("direction"), part("text"))
+            })
+            .collect();
+        texts
+    };
+    wait::until("its media", SOON, || {
+        facts().contains(&"inside first RTP packet".to_owned())
+    });
+    drop(media);
+    assert_eq!(call.hang_up().await.unwrap(), 200);
+    wait::until("its end", SOON, || {
+        facts()
+            .last()
+            .is_some_and(|fact| fact.starts_with("inside ended: caller_hung_up"))
+    });
+    let facts = facts();
+    let expected = [
+        "in INVITE",
+        "out 100 Trying",
+        "inside meeting found",
+        "out 180 Ringing (INVITE)",
+        "inside in the session",
+        "out 200 OK (INVITE)",
+        "in ACK",
+        "in BYE",
+        "out 200 OK (BYE)",
+    ];
+    let mut rest = facts.iter();
+    for step in expected {
+        assert!(
+            rest.any(|fact| fact == step),
+            "{step} is missing in {facts:#?}"
+        );
+    }
+    assert!(
+        facts
+            .iter()
+            .all(|fact| !fact.contains("@") && !fact.contains("sip:"))
+    );
+}

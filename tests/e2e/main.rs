@@ -20,6 +20,7 @@ mod documented;
 mod join_page;
 mod mid_call;
 mod moderation;
+mod operator;
 mod phone_calls;
 mod phone_codecs;
 mod phone_webrtc;

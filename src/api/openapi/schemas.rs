@@ -379,7 +379,18 @@ fn call() -> Value {
         ("remote_loss", nullable("number")),
         ("round_trip_ms", nullable("number")),
     ]);
-    object(&[
+    let fact = object(&[
+        ("at_ms", number("Since the INVITE.")),
+        (
+            "direction",
+            json!({
+                "enum": ["in", "out", "inside"],
+                "description": "From the phone, to it, or within the server.",
+            }),
+        ),
+        ("text", text("One line, without secrets or numbers.")),
+    ]);
+    let mut call = object(&[
         ("id", id()),
         ("meeting_id", nullable_id()),
         ("session_id", nullable_id()),
@@ -409,7 +420,14 @@ fn call() -> Value {
         ("setup_ms", nullable("number")),
         ("duration_s", number("Answered time in seconds.")),
         ("quality", json!({ "oneOf": [quality, { "type": "null" }] })),
-    ])
+    ]);
+    let timeline = object(&[
+        ("facts", json!({ "type": "array", "items": fact })),
+        ("skipped", count("Facts pushed out from the middle.")),
+    ]);
+    // Of one call, not in a list.
+    call["properties"]["timeline"] = timeline;
+    call
 }
 
 fn live_or_ended() -> Value {

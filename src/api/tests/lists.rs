@@ -69,6 +69,7 @@ async fn ended_calls_are_listed_with_their_quality() {
         sip_status: 200,
         reason: "caller_hung_up",
         outcome: Outcome::Success,
+        timeline: Default::default(),
         report: Some(LegReport {
             packets_received: 3000,
             ..LegReport::default()
@@ -255,6 +256,7 @@ fn refused(organization: OrganizationId) -> CallRecord {
         sip_status: 404,
         reason: "unknown_meeting",
         outcome: Outcome::ClientError,
+        timeline: Default::default(),
         report: None,
     }
 }

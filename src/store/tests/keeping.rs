@@ -195,6 +195,7 @@ fn record(organization: OrganizationId, meeting: MeetingId) -> CallRecord {
         sip_status: 200,
         reason: "caller_hung_up",
         outcome: Outcome::Success,
+        timeline: Default::default(),
         report: Some(LegReport {
             packets_received: 50,
             jitter_ms: 1.5,
@@ -202,6 +203,79 @@ fn record(organization: OrganizationId, meeting: MeetingId) -> CallRecord {
             ..LegReport::default()
         }),
     }
+}
+
+#[tokio::test]
+async fn a_call_cut_off_is_ended_by_the_next_start_and_one_that_ended_is_not_touched() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let (organization, meeting) = {
+        let settings = store.settings();
+        (settings.first_organization, settings.demo_meeting)
+    };
+    let open = |id: u128| CallRecord {
+        id: CallId::from_random(id),
+        reason: crate::call::record::INTERRUPTED,
+        outcome: Outcome::ServerError,
+        report: None,
+        ..record(organization, meeting)
+    };
+    store.call_answered(open(1));
+    store.call_answered(open(2));
+    let ended = CallRecord {
+        id: CallId::from_random(1),
+        ..record(organization, meeting)
+    };
+    store.record_call(ended).await.unwrap();
+    let filter = call::CallFilter::default;
+    let listed = store.calls(organization, filter(), ALL).await.unwrap();
+    assert_eq!(listed.total, 1, "one still goes on");
+    let live = CallId::from_random(2);
+    assert_eq!(store.call(organization, live).await.unwrap(), None);
+    store.is_writable().await.unwrap();
+    drop(store);
+
+    let store = reopen(&folder);
+    let of = async |id| {
+        let found = store.call(organization, CallId::from_random(id)).await;
+        found.unwrap().unwrap()
+    };
+    assert_eq!(of(1).await.reason, "caller_hung_up");
+    let cut_off = of(2).await;
+    assert_eq!(
+        (cut_off.reason.as_str(), cut_off.outcome.as_str()),
+        ("interrupted", "server_error")
+    );
+    assert!(
+        cut_off.ended_at.unix_timestamp() > 1_700_000_000,
+        "when it was last known to live"
+    );
+}
+
+#[tokio::test]
+async fn records_that_wait_together_are_all_kept() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let (organization, meeting) = {
+        let settings = store.settings();
+        (settings.first_organization, settings.demo_meeting)
+    };
+    let writes = (0..500).map(|id| {
+        let store = store.clone();
+        let record = CallRecord {
+            id: CallId::from_random(1_000 + id),
+            ..record(organization, meeting)
+        };
+        tokio::spawn(async move { store.record_call(record).await })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        write.await.unwrap().unwrap();
+    }
+    drop(store);
+    let store = reopen(&folder);
+    let filter = call::CallFilter::default();
+    let listed = store.calls(organization, filter, ALL).await.unwrap();
+    assert_eq!(listed.total, 500);
 }
 
 #[tokio::test]

@@ -176,6 +176,17 @@ impl Server {
         self.folder.log()
     }
 
+    /// The program with these arguments against this server's data folder: its output.
+    pub fn operator(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(env!("CARGO_BIN_EXE_ringbridge"))
+            .args(arguments)
+            .arg("--data")
+            .arg(self.folder.path.join("data"))
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program starts")
+    }
+
     /// How many sockets, files and the like it holds.
     pub fn open_files(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id()))

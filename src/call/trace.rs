@@ -8,14 +8,19 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::{TRACE_FACT_BYTES_MAX, TRACE_FACTS_MAX, TRACE_FIRST_FACTS_KEPT};
 
 /// Between whom something went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// From the phone to us.
+    #[serde(rename = "in")]
     Ingress,
     /// From us to the phone.
+    #[serde(rename = "out")]
     Egress,
     /// Within us: a decision, a timer, a change of state.
     Inside,
@@ -30,6 +35,26 @@ pub struct Fact {
     pub direction: Direction,
     /// In words, such as `INVITE`, `200 OK`, `answered`; one line, no secrets, no numbers.
     pub text: Cow<'static, str>,
+}
+
+/// A fact as it is kept and shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimelineFact {
+    /// Milliseconds since the call began.
+    pub at_ms: f64,
+    /// Between whom.
+    pub direction: Direction,
+    /// In words.
+    pub text: String,
+}
+
+/// A call's facts as they are kept and shown, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// The facts.
+    pub facts: Vec<TimelineFact>,
+    /// Facts that were pushed out from the middle.
+    pub skipped: u64,
 }
 
 /// The ring of one call.
@@ -79,6 +104,19 @@ impl CallTrace {
     /// Facts that were pushed out.
     pub fn skipped(&self) -> u64 {
         self.skipped
+    }
+
+    /// What is kept of it.
+    pub fn timeline(&self) -> Timeline {
+        let shown = |fact: &Fact| TimelineFact {
+            at_ms: (fact.at.as_secs_f64() * 1e6).round() / 1e3,
+            direction: fact.direction,
+            text: fact.text.clone().into_owned(),
+        };
+        Timeline {
+            facts: self.facts().map(shown).collect(),
+            skipped: self.skipped,
+        }
     }
 
     /// The ladder, as text.
