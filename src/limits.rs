@@ -415,6 +415,12 @@ pub const CALLS_MAX_DEFAULT: usize = 10_000;
 
 // ── api ───────────────────────────────────────────────────────────────────────────────────────
 
+/// How long a login to the operator's console holds: a working day.
+pub const CONSOLE_SESSION_LIFE: Duration = Duration::from_secs(8 * 60 * 60);
+
+/// Logins to the console at a time: more than operators. One more ends the oldest.
+pub const CONSOLE_SESSIONS_MAX: usize = 64;
+
 /// Body of one request. The largest honest one is a preset of a few KiB; more is refused with 413.
 pub const API_BODY_BYTES_MAX: usize = 64 * 1024;
 /// One request, body included; then 503. Nothing we do takes longer than the store's two seconds.

@@ -17,6 +17,7 @@ mod bans;
 mod body;
 mod call_keys;
 mod calls;
+mod console;
 mod kept;
 mod meetings;
 mod observe;
@@ -43,6 +44,7 @@ mod tests;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
+use axum::response::Redirect;
 use axum::routing::{get, patch, post};
 
 use crate::limits::API_BODY_BYTES_MAX;
@@ -70,19 +72,30 @@ pub fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
-/// What the admin listener serves: metrics, bans and health.
+/// What the admin listener serves: metrics, bans and health, the operator's console and the REST API
+/// that it calls.
 pub fn admin_router(state: ApiState) -> Router {
+    let rest = rest().layer(middleware::from_fn_with_state(
+        state.clone(),
+        console::recognise,
+    ));
     Router::new()
+        .route("/", get(|| async { Redirect::temporary("/console") }))
+        .nest("/v2", rest)
         .merge(admin::routes())
         .merge(bans::routes())
+        .merge(console::routes())
+        .merge(web::assets())
         .merge(health::routes())
         .merge(version::routes())
+        .merge(openapi::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(
             state.clone(),
             observe::observe,
         ))
+        .layer(DefaultBodyLimit::max(API_BODY_BYTES_MAX))
         .with_state(state)
 }
 

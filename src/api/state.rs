@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
+use super::console::ConsoleSessions;
 use super::health::Readiness;
 use super::token::TokenKey;
 use super::whip::OneShots;
@@ -79,6 +80,7 @@ pub struct ApiState {
 struct Inner {
     parts: ApiParts,
     tokens: TokenKey,
+    console: ConsoleSessions,
     signal_sockets: Arc<Semaphore>,
     one_shots: OneShots,
 }
@@ -91,6 +93,7 @@ impl ApiState {
             inner: Arc::new(Inner {
                 parts,
                 tokens,
+                console: ConsoleSessions::default(),
                 signal_sockets: Arc::new(Semaphore::new(SIGNAL_SOCKETS_MAX)),
                 one_shots: OneShots::default(),
             }),
@@ -165,6 +168,11 @@ impl ApiState {
     /// WHIP publishers and WHEP players.
     pub(super) fn one_shots(&self) -> &OneShots {
         &self.inner.one_shots
+    }
+
+    /// Who is logged in to the console.
+    pub(super) fn console(&self) -> &ConsoleSessions {
+        &self.inner.console
     }
 
     /// One permit for each signalling WebSocket, publisher and player.

@@ -46,7 +46,12 @@ pub(super) fn routes() -> Router<ApiState> {
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/join") }))
         .route("/join", get(join))
-        .route("/assets/{*path}", get(asset))
+        .merge(assets())
+}
+
+/// What pages are made of.
+pub(super) fn assets() -> Router<ApiState> {
+    Router::new().route("/assets/{*path}", get(asset))
 }
 
 async fn join(headers: HeaderMap) -> Response {
@@ -57,7 +62,8 @@ async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
     serve(&path, &headers)
 }
 
-fn serve(path: &str, headers: &HeaderMap) -> Response {
+/// The file at `path` below `web/`.
+pub(super) fn serve(path: &str, headers: &HeaderMap) -> Response {
     let Some(index) = FILES.iter().position(|(name, _)| *name == path) else {
         return ApiError::not_found("file").into_response();
     };

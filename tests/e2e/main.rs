@@ -15,6 +15,7 @@ mod browser_calls;
 mod browser_chat;
 mod browser_hosts;
 mod browser_page;
+mod console;
 mod crash;
 mod documented;
 mod join_page;

@@ -1,6 +1,7 @@
 //! The API as its users meet it: a real server on loopback, with a real store and directory.
 
 mod bans;
+mod console;
 mod health;
 mod joined;
 mod lists;

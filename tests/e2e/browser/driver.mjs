@@ -51,7 +51,7 @@ const commands = {
   // Not `waitForFunction`: it polls with eval(), which the page's security policy forbids.
   async wait({ page, script, timeout_ms: timeout }) {
     for (const start = Date.now(); ; ) {
-      const value = await pages.get(page).evaluate(script);
+      const value = await pages.get(page).evaluate(script).catch(afterReload);
       if (value) return value;
       if (Date.now() - start > timeout) throw new Error(`not within ${timeout} ms`);
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -74,6 +74,12 @@ for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(reply)}\n`);
 }
 await browser.close();
+
+/** A page that is being reloaded has nothing to say yet. */
+function afterReload(error) {
+  if (!/context was destroyed/.test(error.message)) throw error;
+  return undefined;
+}
 
 /** What axe-core, the accessibility checker, finds wrong: one line for each rule and place. */
 async function audit(page) {

@@ -1,0 +1,47 @@
+import { badge, button, el, facts, figure, head, section, shortId, table, when } from './parts.js';
+
+const REFRESH_MS = 5000;
+
+const STATES = { delivered: 'good', pending: 'warn', failed: 'bad', abandoned: 'bad' };
+
+/** One webhook with what was sent to it. @type {import('./main.js').View} */
+export async function deliveries(api, node, go, id) {
+  const path = `/webhooks/${encodeURIComponent(id)}`;
+  const { data: hook } = await api.get(path);
+  node.append(
+    head(hook.name || 'Webhook', badge(hook.enabled === false ? 'off' : 'on', hook.enabled === false ? 'soft' : 'good')),
+    facts([
+      ['Address', el('code', {}, hook.url)],
+      ['Events', (hook.events ?? []).join(', ')],
+      ['Made', when(hook.created_at)],
+      ['Id', hook.id],
+    ]),
+  );
+  if (!['/webhooks/{webhook}/deliveries', '/webhooks/{id}/deliveries'].some((known) => api.has(known))) return undefined;
+  const { data } = await api.get(`${path}/deliveries?per_page=50`);
+  const replay = (delivery) =>
+    button('Send again', async () => {
+      await api.post(`${path}/deliveries/${encodeURIComponent(delivery.id)}/replay`);
+      go(`#/webhooks/${id}`);
+    });
+  const rows = data.map((delivery) => {
+    const state = String(delivery.status ?? '').toLowerCase();
+    return [
+      delivery.event,
+      badge(state || '–', STATES[state] ?? 'soft'),
+      String(delivery.attempts ?? '–'),
+      String(delivery.response_status ?? delivery.last_status ?? '–'),
+      figure(delivery.response_ms, 'ms'),
+      when(delivery.created_at),
+      shortId(delivery.id),
+      replay(delivery),
+    ];
+  });
+  node.append(
+    section(
+      'Deliveries',
+      table('Deliveries', ['Event', 'State', 'Attempts', 'Answer', 'Took', 'Made', 'Id', ''], rows, 'Nothing has been sent yet.'),
+    ),
+  );
+  return REFRESH_MS;
+}
