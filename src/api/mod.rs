@@ -72,8 +72,8 @@ pub fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
-/// What the admin listener serves: metrics, bans and health, the operator's console and the REST API
-/// that it calls.
+/// What the admin listener serves: metrics, bans and health, the operator's console and the REST
+/// API that it calls.
 pub fn admin_router(state: ApiState) -> Router {
     let rest = rest().layer(middleware::from_fn_with_state(
         state.clone(),
