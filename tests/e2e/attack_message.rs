@@ -118,7 +118,7 @@ fn requests_of_no_dialog_are_refused_each_with_its_own_status() {
         ("PRACK", "none", 481),
         ("INVITE", "none", 481),
         ("REFER", "none", 481),
-        ("REFER", "", 405),
+        ("REFER", "", 603),
         ("MESSAGE", "", 405),
         ("SUBSCRIBE", "", 489),
         ("PUBLISH", "", 489),
