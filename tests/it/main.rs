@@ -10,6 +10,7 @@ mod sdp_golden;
 mod sdp_negotiate;
 mod sip_auth;
 mod sip_capacity;
+mod sip_clients;
 mod sip_flows;
 mod sip_mutation;
 mod sip_outbound;
