@@ -11,6 +11,7 @@ use super::types::{Paged, Paging, Search, Success, Time};
 use crate::call::end::EndReason;
 use crate::call::trace::Timeline;
 use crate::id::{CallId, CredentialId, MeetingId, ParticipantId, SessionId, TrunkId};
+use crate::meeting::quality::{DirectionReport, QualityPoint};
 use crate::run::calls::LiveCall;
 use crate::run::clock;
 use crate::store::call::{CallFilter, CallQuality, StoredCall};
@@ -45,6 +46,16 @@ pub(super) struct CallView {
     timeline: Option<Timeline>,
 }
 
+impl CallView {
+    /// As lists show it: a hundred curves are more than anybody reads.
+    fn without_curve(mut self) -> Self {
+        if let Some(quality) = &mut self.quality {
+            quality.curve.clear();
+        }
+        self
+    }
+}
+
 #[derive(Serialize)]
 struct QualityView {
     packets_received: u64,
@@ -55,6 +66,9 @@ struct QualityView {
     concealed_ms: u64,
     remote_loss: Option<f64>,
     round_trip_ms: Option<f64>,
+    received: DirectionReport,
+    sent: DirectionReport,
+    curve: Vec<QualityPoint>,
 }
 
 impl From<StoredCall> for CallView {
@@ -133,6 +147,9 @@ impl From<CallQuality> for QualityView {
             concealed_ms: quality.concealed_ms,
             remote_loss: quality.remote_loss,
             round_trip_ms: quality.round_trip_ms,
+            received: quality.ways.received,
+            sent: quality.ways.sent,
+            curve: quality.ways.curve,
         }
     }
 }
@@ -179,7 +196,11 @@ pub(super) async fn list(
             .calls(caller.organization, filter, rest)
             .await?;
         Listed {
-            items: ended.items.into_iter().map(CallView::from).collect(),
+            items: ended
+                .items
+                .into_iter()
+                .map(|call| CallView::from(call).without_curve())
+                .collect(),
             total: ended.total,
         }
     };
@@ -201,8 +222,10 @@ pub(super) async fn show(
     let id = id("call", &call)?;
     if let Some(call) = state.calls().find(caller.organization, id) {
         let timeline = state.calls().timeline(caller.organization, id);
+        let quality = live_quality(&state, &call).await;
         return Ok(Success(CallView {
             timeline,
+            quality,
             ..CallView::from(call)
         }));
     }
@@ -213,6 +236,15 @@ pub(super) async fn show(
         timeline,
         ..CallView::from(call)
     }))
+}
+
+/// Figures until now; `None` while there is no leg.
+async fn live_quality(state: &ApiState, call: &LiveCall) -> Option<QualityView> {
+    let directory = state.directory();
+    let report = directory
+        .leg_report(call.meeting?, call.participant)
+        .await?;
+    Some(CallQuality::from(&report).into())
 }
 
 /// Ends a call in progress; the reply shows it as it was.

@@ -46,7 +46,8 @@ struct Input {
 
 /// See the module.
 pub struct AudioBridge {
-    inputs: BTreeMap<TrackId, Input>,
+    /// Boxed, for a map's node has room for eleven.
+    inputs: BTreeMap<TrackId, Box<Input>>,
     buses: Buses,
     shared: SharedEars,
     /// The highest rate at which a phone listens; `None` while none does.
@@ -74,14 +75,16 @@ impl AudioBridge {
         };
         let level = packet.level.unwrap_or(LEVEL_UNKNOWN_DBOV);
         let chosen_now = self.inputs.values().filter(|input| input.chosen).count();
-        let input = self.inputs.entry(track).or_insert_with(|| Input {
+        let silent = || Input {
             playout: None,
             level: SILENCE_DBOV,
             level_at: packet.arrival,
             heard_at: packet.arrival,
             chosen: false,
             frame: vec![0; band.samples()],
-        });
+        };
+        let entry = self.inputs.entry(track);
+        let input = entry.or_insert_with(|| Box::new(silent()));
         input.heard_at = packet.arrival;
         let held = packet.arrival.saturating_duration_since(input.level_at) < LOUD_HOLD;
         if level <= input.level || !held {
@@ -116,8 +119,8 @@ impl AudioBridge {
 
     /// Microphones being decoded.
     pub fn decoding(&self) -> usize {
-        let decoded = |input: &&Input| input.playout.is_some();
-        self.inputs.values().filter(decoded).count()
+        let inputs = self.inputs.values();
+        inputs.filter(|input| input.playout.is_some()).count()
     }
 
     /// The microphone is gone or muted.

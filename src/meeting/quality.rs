@@ -21,6 +21,7 @@ const HEARD_MS_MIN: u64 = 500;
 
 /// One way of a call. What nobody told is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DirectionReport {
     /// RTP packets received.
     pub packets: u64,

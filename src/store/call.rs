@@ -1,6 +1,7 @@
 //! Call records: one row for each call that ended.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::oneshot;
 
@@ -10,6 +11,8 @@ use crate::call::record::CallRecord;
 use crate::call::trace::Timeline;
 use crate::id::{CallId, CredentialId, MeetingId, OrganizationId, ParticipantId, SessionId};
 use crate::limits::STORE_REPLY_MAX;
+use crate::meeting::leg::LegReport;
+use crate::meeting::quality::{DirectionReport, QualityPoint};
 use crate::telemetry::metric::store::Operation;
 
 /// An ended call as read back. Labels are text: an older version may have written others.
@@ -72,6 +75,40 @@ pub struct CallQuality {
     pub remote_loss: Option<f64>,
     /// Round trip in ms.
     pub round_trip_ms: Option<f64>,
+    /// Each way apart, and the curve; missing in records of older versions.
+    pub ways: CallWays,
+}
+
+/// Each way of a call's media, and how it went over time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CallWays {
+    /// From the phone.
+    pub received: DirectionReport,
+    /// To the phone.
+    pub sent: DirectionReport,
+    /// In points of equal length.
+    pub curve: Vec<QualityPoint>,
+}
+
+impl From<&LegReport> for CallQuality {
+    fn from(report: &LegReport) -> Self {
+        Self {
+            packets_received: report.packets_received,
+            packets_sent: report.packets_sent,
+            packets_lost: report.packets_lost,
+            packets_discarded: report.packets_discarded,
+            jitter_ms: f64::from(report.jitter_ms),
+            concealed_ms: report.concealed_ms,
+            remote_loss: report.remote_loss.map(f64::from),
+            round_trip_ms: report.round_trip_ms.map(f64::from),
+            ways: CallWays {
+                received: report.received,
+                sent: report.sent,
+                curve: report.curve.clone(),
+            },
+        }
+    }
 }
 
 /// Which calls are wanted.
@@ -228,7 +265,10 @@ fn insert(conn: &Connection, record: &CallRecord, is_open: bool) -> rusqlite::Re
         conn.prepare_cached("DELETE FROM calls WHERE id = ?1 AND open = 1")?
             .execute([&id])?;
     }
-    let report = record.report.as_ref();
+    let report = record.report.as_ref().map(CallQuality::from);
+    let report = report.as_ref();
+    // Plain numbers always serialise.
+    let ways = report.and_then(|r| serde_json::to_string(&r.ways).ok());
     let timeline = (!record.timeline.facts.is_empty())
         .then(|| serde_json::to_string(&record.timeline).ok())
         .flatten();
@@ -237,9 +277,9 @@ fn insert(conn: &Connection, record: &CallRecord, is_open: bool) -> rusqlite::Re
             participant_id, credential_id, sip_call_id, caller, profile, started_at,
             answered_at, ended_at, setup_ns, sip_status, reason, outcome,
             packets_received, packets_sent, packets_lost, packets_discarded, jitter_ms,
-            concealed_ms, remote_loss, round_trip_ms, open, timeline)
+            concealed_ms, remote_loss, round_trip_ms, open, timeline, quality)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-            ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+            ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
     )?
     .execute(params![
         id,
@@ -264,12 +304,13 @@ fn insert(conn: &Connection, record: &CallRecord, is_open: bool) -> rusqlite::Re
         report.map(|r| count(r.packets_sent)),
         report.map(|r| count(r.packets_lost)),
         report.map(|r| count(r.packets_discarded)),
-        report.map(|r| f64::from(r.jitter_ms)),
+        report.map(|r| r.jitter_ms),
         report.map(|r| count(r.concealed_ms)),
-        report.and_then(|r| r.remote_loss).map(f64::from),
-        report.and_then(|r| r.round_trip_ms).map(f64::from),
+        report.and_then(|r| r.remote_loss),
+        report.and_then(|r| r.round_trip_ms),
         is_open,
         timeline,
+        ways,
     ])?;
     Ok(())
 }
@@ -336,5 +377,10 @@ fn quality_from_row(row: &Row<'_>) -> rusqlite::Result<Option<CallQuality>> {
         concealed_ms: count("concealed_ms")?,
         remote_loss: row.get("remote_loss")?,
         round_trip_ms: row.get("round_trip_ms")?,
+        // What an older or newer version wrote differently is left out.
+        ways: row
+            .get::<_, Option<String>>("quality")?
+            .and_then(|ways| serde_json::from_str(&ways).ok())
+            .unwrap_or_default(),
     }))
 }

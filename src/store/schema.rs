@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     REGISTRATIONS,
     WEBHOOKS,
     CALL_TIMELINES,
+    CALL_QUALITY,
 ];
 
 const FIRST: &str = "
@@ -209,6 +210,11 @@ const CALL_TIMELINES: &str = "
 ALTER TABLE calls ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE calls ADD COLUMN timeline TEXT;
 CREATE INDEX calls_open ON calls (id) WHERE open = 1;
+";
+
+/// Each way of a call's media and its curve, as JSON: read whole, searched by nobody.
+const CALL_QUALITY: &str = "
+ALTER TABLE calls ADD COLUMN quality TEXT;
 ";
 
 /// The database's schema version is `found`, newer than `known`.

@@ -366,7 +366,33 @@ fn credential_fields() -> Vec<Field> {
 }
 
 fn call() -> Value {
+    let way = || {
+        object(&[
+            ("packets", count("RTP packets received.")),
+            ("loss", nullable("number")),
+            ("jitter_ms", nullable("number")),
+            ("buffer_ms", nullable("number")),
+            ("concealed_ms", nullable("integer")),
+            ("stretched_ms", nullable("integer")),
+            ("drift_ppm", nullable("number")),
+            ("mos", nullable("number")),
+            ("mos_min", nullable("number")),
+        ])
+    };
+    let point = object(&[
+        ("at_s", count("End of the interval, since the leg began.")),
+        ("jitter_ms", number("Of what the phone sends.")),
+        ("buffer_ms", number("Wait in our jitter buffer.")),
+        ("concealed", nullable("number")),
+        ("received_mos", nullable("number")),
+        ("sent_loss", nullable("number")),
+        ("sent_mos", nullable("number")),
+        ("round_trip_ms", nullable("number")),
+    ]);
     let quality = object(&[
+        ("received", way()),
+        ("sent", way()),
+        ("curve", json!({ "type": "array", "items": point })),
         (
             "packets_received",
             count("RTP packets accepted from the phone."),

@@ -1,4 +1,5 @@
-//! Packets that wait to be decoded, in slots that are allocated once.
+//! Packets that wait to be decoded, in slots that are made when first needed and then kept: few
+//! sources ever have more than four packets waiting.
 
 use crate::limits;
 use crate::rtp::discard::Discard;
@@ -21,6 +22,16 @@ impl Waiting {
         &self.payload
     }
 
+    /// A slot with room for a payload.
+    fn empty() -> Self {
+        Self {
+            start: 0,
+            samples: 0,
+            sequence: 0,
+            payload: Vec::with_capacity(limits::PLAYOUT_SLOT_BYTES),
+        }
+    }
+
     /// Media position after its last sample.
     pub(super) fn end(&self) -> i64 {
         self.start + self.samples as i64
@@ -37,16 +48,8 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn new() -> Self {
-        let slot = || Waiting {
-            start: 0,
-            samples: 0,
-            sequence: 0,
-            payload: Vec::with_capacity(limits::PLAYOUT_SLOT_BYTES),
-        };
         Self {
-            slots: std::iter::repeat_with(slot)
-                .take(limits::PLAYOUT_PACKETS_MAX)
-                .collect(),
+            slots: Vec::new(),
             count: 0,
         }
     }
@@ -62,9 +65,13 @@ impl Store {
         sequence: i64,
         payload: &[u8],
     ) -> Result<(), Discard> {
-        let Some(slot) = self.slots.get_mut(self.count) else {
+        if self.count == limits::PLAYOUT_PACKETS_MAX {
             return Err(Discard::BufferFull);
-        };
+        }
+        if self.count == self.slots.len() {
+            self.slots.push(Waiting::empty());
+        }
+        let slot = &mut self.slots[self.count];
         slot.start = start;
         slot.samples = samples;
         slot.sequence = sequence;

@@ -44,8 +44,9 @@ const SRTP_REPLAY_WINDOW_PACKETS: usize = 512;
 const NACK_INTERVAL: Duration = Duration::from_millis(50);
 const NACKS_PER_PACKET_MAX: u16 = 10;
 
-/// Data channels carry nothing yet; a small bound keeps a peer from filling memory.
-const DATA_CHANNEL_MESSAGE_BYTES_MAX: u32 = 16 * 1024;
+/// Data channels carry nothing yet; a small bound keeps a peer from filling memory. `rtc` keeps a
+/// buffer of this length for each peer.
+const DATA_CHANNEL_MESSAGE_BYTES_MAX: u32 = 1_024;
 
 /// The process's DTLS identity: one key for all peers, since making one per peer costs more than
 /// the rest of the set-up.

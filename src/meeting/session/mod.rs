@@ -237,11 +237,7 @@ impl Session {
             timestamp: self.rng.random(),
             track_ssrc: self.rng.random(),
         };
-        let opus = EncoderSettings {
-            complexity: self.complexity,
-            ..self.settings.opus
-        };
-        let mut leg = PhoneLeg::new(now, media, opus, seed);
+        let mut leg = PhoneLeg::new(now, media, self.voice_settings(), seed);
         let answer = connection.map(|(connection, answer)| {
             if let Some(ufrag) = connection.ice_ufrag() {
                 self.outputs.push_back(SessionOutput::Route { seat, ufrag });

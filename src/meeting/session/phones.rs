@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 
 use super::publish::TrackPacket;
-use super::{JoinError, Session, SessionChange, SessionOutput};
+use super::{JoinError, Media, Session, SessionChange, SessionOutput};
+use crate::audio::opus::EncoderSettings;
 use crate::id::ParticipantId;
 use crate::meeting::ear::KeyError;
-use crate::meeting::leg::{LegEvent, LegMedia};
+use crate::meeting::leg::{LegEvent, LegMedia, LegReport};
 use crate::meeting::peer::{IncomingRtp, Peer, PeerOutput};
 use crate::meeting::phone::{LegConnection, PassedPacket, PhoneLeg};
 use crate::meeting::signal::{ServerMessage, Source};
@@ -19,10 +20,28 @@ use crate::rtp::dtmf::Key;
 use crate::rtp::rtcp::ntp_from_unix;
 
 impl Session {
+    /// Figures until now of a phone's leg.
+    pub fn leg_report(&self, participant: ParticipantId) -> Option<LegReport> {
+        let mut seats = self.seats.values();
+        let seat = seats.find(|seat| seat.joining.id == participant)?;
+        match &seat.media {
+            Media::Phone(leg) => Some(leg.report()),
+            Media::Browser(_) => None,
+        }
+    }
+
     /// The participant has a seat.
     pub fn holds(&self, participant: ParticipantId) -> bool {
         let mut seats = self.seats.values();
         seats.any(|seat| seat.joining.id == participant)
+    }
+
+    /// Of a phone's voice towards browsers, as load allows now.
+    pub(super) fn voice_settings(&self) -> EncoderSettings {
+        EncoderSettings {
+            complexity: self.complexity,
+            ..self.settings.opus
+        }
     }
 
     /// Steps the effort of the phones' encoders, 0–10.

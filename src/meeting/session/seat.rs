@@ -15,7 +15,8 @@ use crate::meeting::signal::{OneShotRole, ParticipantView, Permissions, Source, 
 use crate::meeting::track::TrackId;
 
 pub(super) struct Seat {
-    pub joining: Joining,
+    /// Boxed, for a map's node has room for eleven seats.
+    pub joining: Box<Joining>,
     /// For coming back; empty for phones.
     pub resume_token: String,
     /// When it came.
@@ -65,7 +66,7 @@ pub(super) struct Browser {
 impl Seat {
     pub fn new(now: Instant, joining: Joining, media: Media) -> Self {
         Self {
-            joining,
+            joining: Box::new(joining),
             resume_token: String::new(),
             since: now,
             waits: false,

@@ -19,14 +19,14 @@ mod tests;
 pub use crate::meeting::session::Holders;
 pub use event::{SessionChange, SessionEvent};
 pub(crate) use seat::SeatDoor;
-pub use seat::{BrowserSeat, PhoneKeys, PhoneSeat, SeatGone, SendKeysError};
+pub use seat::{BrowserSeat, Outgoing, PhoneKeys, PhoneSeat, SeatGone, SendKeysError};
 
 pub use crate::run::worker::{MeetingInfo, StartError, WorkerConfig, WorkerHealth};
 
 use self::task::{Ask, DirectoryTask};
 use crate::id::{MeetingId, OrganizationId, ParticipantId, SessionId};
 use crate::limits::{DIRECTORY_COMMANDS_MAX, SESSION_EVENTS_MAX};
-use crate::meeting::leg::LegMedia;
+use crate::meeting::leg::{LegMedia, LegReport};
 use crate::meeting::participant::Joining;
 use crate::meeting::preset::Preset;
 use crate::meeting::signal::Source;
@@ -205,6 +205,21 @@ impl Directory {
         })
         .await
         .unwrap_or(0)
+    }
+
+    /// Figures until now of the leg a phone participant has in the meeting's live session; `None`
+    /// if it has none.
+    pub async fn leg_report(
+        &self,
+        meeting: MeetingId,
+        participant: ParticipantId,
+    ) -> Option<LegReport> {
+        self.ask(|reply| Ask::Figures {
+            meeting,
+            participant,
+            reply,
+        })
+        .await
     }
 
     /// Mutes or unmutes a source at the server: while muted, nothing of it is forwarded or mixed,

@@ -42,6 +42,22 @@ impl Drop for SeatDoor {
     }
 }
 
+/// What a session says to one browser, in order.
+#[derive(Debug)]
+pub struct Outgoing(mpsc::Receiver<Box<ServerMessage>>);
+
+impl Outgoing {
+    /// The next message; `None` after the last. Nothing is lost when the wait is given up.
+    pub async fn recv(&mut self) -> Option<ServerMessage> {
+        self.0.recv().await.map(|message| *message)
+    }
+
+    /// The session has ended the seat.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
 /// A browser's place in a session. Dropping it leaves.
 #[derive(Debug)]
 pub struct BrowserSeat {
@@ -50,7 +66,7 @@ pub struct BrowserSeat {
     /// Who sits here.
     pub participant_id: ParticipantId,
     /// To be written to the browser; starts with `Joined`, ends after `Bye`.
-    pub outgoing: mpsc::Receiver<ServerMessage>,
+    pub outgoing: Outgoing,
     in_flight: Arc<Semaphore>,
     door: SeatDoor,
 }
@@ -59,13 +75,13 @@ impl BrowserSeat {
     pub(crate) fn new(
         session_id: SessionId,
         participant_id: ParticipantId,
-        outgoing: mpsc::Receiver<ServerMessage>,
+        outgoing: mpsc::Receiver<Box<ServerMessage>>,
         door: SeatDoor,
     ) -> Self {
         Self {
             session_id,
             participant_id,
-            outgoing,
+            outgoing: Outgoing(outgoing),
             in_flight: Arc::new(Semaphore::new(SEAT_MESSAGES_IN_FLIGHT_MAX)),
             door,
         }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::seat::{BrowserSeat, PhoneSeat};
 use super::{JoinRefusal, LiveMeeting, SessionChange, SessionEvent};
 use crate::id::{MeetingId, OrganizationId, ParticipantId, SessionId};
-use crate::meeting::leg::LegMedia;
+use crate::meeting::leg::{LegMedia, LegReport};
 use crate::meeting::participant::Joining;
 use crate::meeting::signal::Source;
 use crate::meeting::snapshot::SessionSnapshot;
@@ -46,6 +46,11 @@ pub(super) enum Ask {
         meeting: MeetingId,
         whom: Kicked,
         reply: oneshot::Sender<usize>,
+    },
+    Figures {
+        meeting: MeetingId,
+        participant: ParticipantId,
+        reply: oneshot::Sender<LegReport>,
     },
     Mute {
         meeting: MeetingId,
@@ -182,6 +187,18 @@ impl DirectoryTask {
                 let command = Command::Kick {
                     meeting,
                     whom,
+                    reply,
+                };
+                self.send(meeting, command);
+            }
+            Ask::Figures {
+                meeting,
+                participant,
+                reply,
+            } => {
+                let command = Command::Figures {
+                    meeting,
+                    participant,
                     reply,
                 };
                 self.send(meeting, command);

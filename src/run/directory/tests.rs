@@ -321,6 +321,11 @@ async fn a_phone_and_a_browser_hear_each_other_over_sockets_and_nothing_is_left_
     assert_eq!(snapshot.participants.len(), 2);
     assert_eq!(snapshot.session_id, seat.session_id);
 
+    let live = directory.leg_report(meeting.id, phone_id).await.unwrap();
+    assert!(live.received.packets > 10 && live.received.buffer_ms.is_some());
+    let other = ParticipantId::from_random(12);
+    assert_eq!(directory.leg_report(meeting.id, other).await, None);
+
     let report = seat.leave().await;
     assert!(report.packets_received > 10 && report.packets_sent > 10);
     browser.stop.store(true, Ordering::Relaxed);

@@ -45,6 +45,8 @@ impl Worker {
         let changed = self.governor.handle_time(now, || meter?.used());
         let complexity = self.governor.complexity();
         self.health.measured(self.governor.load(), complexity);
+        self.gauges.0.set(f64::from(self.governor.load()));
+        self.gauges.1.set(i64::from(complexity));
         if !changed {
             return;
         }

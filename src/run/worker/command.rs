@@ -8,7 +8,7 @@ use super::wake::Waker;
 use crate::id::{MeetingId, OrganizationId, ParticipantId, SessionId};
 use crate::limits::WORKER_COMMANDS_MAX;
 use crate::meeting::ear::KeyError;
-use crate::meeting::leg::LegMedia;
+use crate::meeting::leg::{LegMedia, LegReport};
 use crate::meeting::participant::Joining;
 use crate::meeting::preset::Preset;
 use crate::meeting::session::Holders;
@@ -94,6 +94,13 @@ pub(crate) enum Command {
         whom: Kicked,
         /// How many were removed.
         reply: oneshot::Sender<usize>,
+    },
+    /// Figures of a phone's leg until now.
+    Figures {
+        meeting: MeetingId,
+        participant: ParticipantId,
+        /// Dropped if there is no such phone.
+        reply: oneshot::Sender<LegReport>,
     },
     /// Mutes or unmutes at the server.
     Mute {

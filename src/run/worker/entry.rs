@@ -30,7 +30,8 @@ pub(super) struct PhoneLink {
 pub(super) struct Entry {
     pub info: MeetingInfo,
     session: Session,
-    pub browsers: HashMap<SeatId, mpsc::Sender<ServerMessage>>,
+    /// Boxed: tokio's queue holds room for 32 from its first.
+    pub browsers: HashMap<SeatId, mpsc::Sender<Box<ServerMessage>>>,
     pub phones: HashMap<SeatId, PhoneLink>,
     /// Which of the four sub-ticks is its tick.
     pub phase: usize,
@@ -84,7 +85,7 @@ impl Entry {
     pub fn bury(self) {
         for browser in self.browsers.values() {
             let reason = ByeReason::Internal;
-            let _closed_is_told_enough = browser.try_send(ServerMessage::Bye { reason });
+            let _closed_is_told_enough = browser.try_send(Box::new(ServerMessage::Bye { reason }));
         }
         for phone in self.phones.into_values() {
             let event = LegEvent::Removed(LegRemoval::WorkerFailed);

@@ -6,9 +6,10 @@ use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::mpsc;
 
 use super::WorkerConfig;
@@ -79,6 +80,8 @@ pub(super) struct Worker {
     schedule: Option<Schedule>,
     pub(super) governor: Governor,
     load_source: LoadSource,
+    /// Load and complexity, as the metrics show them.
+    pub(super) gauges: (Gauge<f64, AtomicU64>, Gauge),
     /// Made by the thread it measures.
     pub(super) meter: Option<CpuMeter>,
     pub(super) door: CommandSender,
@@ -109,6 +112,7 @@ impl Worker {
         batch::enable_receive_stamps(&parts.socket)?;
         let bound = parts.socket.local_addr()?;
         let config = parts.config;
+        let index = parts.health.look(clock::now()).index;
         let opus = EncoderSettings {
             bitrate: config.opus_bitrate_bps,
             complexity: config.opus_complexity,
@@ -133,6 +137,7 @@ impl Worker {
                 config.opus_complexity,
             ),
             load_source: config.load_source,
+            gauges: config.metrics.of_worker(index),
             meter: None,
             door: parts.door,
             settings: Arc::new(SessionSettings { peer, opus }),

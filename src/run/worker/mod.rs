@@ -12,6 +12,7 @@ mod governor;
 pub(crate) mod health;
 mod machine;
 pub(crate) mod meter;
+mod phone_socket;
 mod routes;
 mod rule;
 mod schedule;

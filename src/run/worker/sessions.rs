@@ -1,6 +1,6 @@
 //! The worker's sessions: made, called, ticked, drained, ended.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand::Rng;
 use tokio::sync::{mpsc, oneshot};
@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::command::{Command, MeetingInfo, SeatKey};
 use super::entry::{Entry, Panicked, PhoneLink};
 use super::governor::Newcomer;
-use super::machine::{STAMP_AGE_MAX, Worker};
+use super::machine::Worker;
+use super::phone_socket::drain_phone;
 use super::rule::wallclock;
 use super::schedule::PHASES;
 use super::thread::Notice;
@@ -19,18 +20,10 @@ use crate::meeting::participant::Joining;
 use crate::meeting::session::{JoinError, Session, SessionChange, SessionName, SessionOutput};
 use crate::meeting::signal::ByeReason;
 use crate::meeting::track::SeatId;
-use crate::net::batch::{self, ReceiveRing};
+use crate::net::batch;
 use crate::net::ports::RtpSockets;
-use crate::run::clock::{self, StampAnchor};
+use crate::run::clock;
 use crate::run::directory::{BrowserSeat, JoinRefusal, PhoneSeat, SeatDoor};
-use crate::telemetry::metric::media::MediaMetrics;
-
-/// Every so many ticks the phones' RTCP sockets are looked at.
-const RTCP_EVERY_TICKS: u64 = 5;
-
-/// Batches taken from one phone's socket per tick: 32 packets are ten times what it should send;
-/// a flood waits in, and is cut by, the kernel's buffer.
-const PHONE_BATCHES_MAX: usize = 2;
 
 impl Worker {
     pub(super) fn handle_command(&mut self, now: Instant, command: Command) {
@@ -102,6 +95,17 @@ impl Worker {
             } => {
                 let kicked = self.kick(now, meeting, &whom);
                 let _asker_gone = reply.send(kicked);
+            }
+            Command::Figures {
+                meeting,
+                participant,
+                reply,
+            } => {
+                let entry = self.sessions.get(&meeting);
+                let report = entry.and_then(|entry| entry.session().leg_report(participant));
+                if let Some(report) = report {
+                    let _asker_gone = reply.send(report);
+                }
             }
             Command::Mute {
                 meeting,
@@ -407,7 +411,7 @@ impl Worker {
         let entry = self.sessions.get_mut(&meeting)?;
         match output {
             SessionOutput::Signal { seat, message } => {
-                match entry.browsers.get(&seat)?.try_send(message) {
+                match entry.browsers.get(&seat)?.try_send(Box::new(message)) {
                     Ok(()) => None,
                     // A browser that does not read is gone; signalling is never lost silently.
                     Err(Full(_)) => Some((seat, ByeReason::ConnectionLost)),
@@ -440,6 +444,7 @@ impl Worker {
                     meeting,
                     seat: number,
                 });
+                self.metrics.legs_quality.observe(&report);
                 if let Some(report_sender) = entry.phones.remove(&seat)?.report.take() {
                     let _caller_gone = report_sender.send(report);
                 }
@@ -452,47 +457,6 @@ impl Worker {
                 self.backlog.push_back(entry.event(clock::now(), what));
                 None
             }
-        }
-    }
-}
-
-/// Takes what a phone has sent since its last tick; a packet's arrival is the kernel's stamp.
-fn drain_phone(
-    ring: &mut ReceiveRing,
-    metrics: &MediaMetrics,
-    session: &mut Session,
-    seat: SeatId,
-    link: &PhoneLink,
-    wallclock: Duration,
-    tick: u64,
-) {
-    for _ in 0..PHONE_BATCHES_MAX {
-        let (count, more) = ring.receive(&link.sockets.rtp).unwrap_or((0, false));
-        let anchor = StampAnchor::read();
-        metrics.datagrams.phones_received.inc_by(count as u64);
-        for packet in (0..count).filter_map(|index| ring.packet(index)) {
-            let stamp = packet.stamp_ns;
-            let arrival = stamp.map_or(anchor.now(), |ns| anchor.place(ns, STAMP_AGE_MAX));
-            let taken =
-                session.handle_phone_rtp(arrival, wallclock, seat, packet.from, packet.bytes);
-            if let Err(reason) = taken {
-                metrics.discarded.of(reason).inc();
-            }
-        }
-        if !more {
-            break;
-        }
-    }
-    if !tick.is_multiple_of(RTCP_EVERY_TICKS) {
-        return;
-    }
-    let (count, _) = ring.receive(&link.sockets.rtcp).unwrap_or((0, false));
-    let now = clock::now();
-    metrics.datagrams.phones_received.inc_by(count as u64);
-    for packet in (0..count).filter_map(|index| ring.packet(index)) {
-        let taken = session.handle_phone_rtcp(now, wallclock, seat, packet.from, packet.bytes);
-        if let Err(reason) = taken {
-            metrics.discarded.of(reason).inc();
         }
     }
 }

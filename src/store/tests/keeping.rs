@@ -9,6 +9,7 @@ use crate::id::{CallId, ParticipantId, SessionId};
 use crate::meeting::leg::LegReport;
 use crate::meeting::participant::ParticipantKind;
 use crate::meeting::preset::CanProduce;
+use crate::meeting::quality::{DirectionReport, QualityPoint};
 use crate::sip::auth::CredentialSource;
 
 #[tokio::test]
@@ -177,6 +178,28 @@ async fn a_preset_keeps_what_it_does_not_understand_and_rules_on_what_it_does() 
     assert_eq!(store.preset(organization, "listeners").await.unwrap(), None);
 }
 
+fn received() -> DirectionReport {
+    DirectionReport {
+        packets: 50,
+        mos: Some(4.25),
+        drift_ppm: Some(-12.5),
+        ..DirectionReport::default()
+    }
+}
+
+fn point(at_s: u32) -> QualityPoint {
+    QualityPoint {
+        at_s,
+        jitter_ms: 1.5,
+        buffer_ms: 20.0,
+        concealed: Some(0.25),
+        received_mos: None,
+        sent_loss: None,
+        sent_mos: None,
+        round_trip_ms: Some(40.0),
+    }
+}
+
 fn record(organization: OrganizationId, meeting: MeetingId) -> CallRecord {
     CallRecord {
         id: CallId::from_random(42),
@@ -200,6 +223,8 @@ fn record(organization: OrganizationId, meeting: MeetingId) -> CallRecord {
             packets_received: 50,
             jitter_ms: 1.5,
             remote_loss: Some(0.25),
+            received: received(),
+            curve: vec![point(5), point(10)],
             ..LegReport::default()
         }),
     }
@@ -313,6 +338,9 @@ async fn a_call_record_reads_back_as_written_and_survives_a_restart() {
     );
     let quality = call.quality.as_ref().unwrap();
     assert_eq!((quality.packets_received, quality.jitter_ms), (50, 1.5));
+    assert_eq!(quality.ways.received, received());
+    assert_eq!(quality.ways.sent, DirectionReport::default());
+    assert_eq!(quality.ways.curve, [point(5), point(10)]);
     assert_eq!(
         (quality.remote_loss, quality.round_trip_ms),
         (Some(0.25), None)

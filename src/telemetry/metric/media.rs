@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::quality::LegQuality;
 use crate::rtp::discard::Discard;
 
 /// Bounds in seconds: a tick is heard as late from 5 ms on, and lost at 20 ms.
@@ -40,6 +41,12 @@ pub struct MediaMetrics {
     pub discarded: Discarded,
     /// Session events nobody took in time.
     pub events_dropped: Counter,
+    /// How the legs that have ended sounded.
+    pub legs_quality: LegQuality,
+    /// Share of a core each worker used in the last second.
+    load: Family<WorkerLabel, Gauge<f64, AtomicU64>>,
+    /// Effort of each worker's Opus encoders.
+    complexity: Family<WorkerLabel, Gauge>,
     /// Joins refused because a worker would not have been in time.
     pub joins_refused: Counter,
 }
@@ -96,10 +103,37 @@ impl MediaMetrics {
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
         }
+        registry.register(
+            "media_worker_load_ratio",
+            "Share of a core the worker used in the last second",
+            metrics.load.clone(),
+        );
+        registry.register(
+            "media_worker_opus_complexity",
+            "Effort of the worker's Opus encoders: below the configured one under load",
+            metrics.complexity.clone(),
+        );
+        metrics.legs_quality.register(registry);
         metrics.datagrams.register(registry);
         metrics.discarded.register(registry);
         metrics
     }
+}
+
+impl MediaMetrics {
+    /// The gauges of one worker: its load and its encoders' effort.
+    pub fn of_worker(&self, worker: usize) -> (Gauge<f64, AtomicU64>, Gauge) {
+        let label = WorkerLabel { worker };
+        (
+            self.load.get_or_create_owned(&label),
+            self.complexity.get_or_create_owned(&label),
+        )
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WorkerLabel {
+    worker: usize,
 }
 
 /// A histogram without a lock.

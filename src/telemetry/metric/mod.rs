@@ -9,6 +9,7 @@ use prometheus_client::registry::Registry;
 pub mod http;
 pub mod media;
 pub mod process;
+mod quality;
 pub mod sip;
 pub mod store;
 
