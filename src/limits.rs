@@ -208,6 +208,16 @@ pub const PEER_FIRST_OFFER_SECTIONS_MAX: usize = 16;
 /// the one silent longest is forgotten.
 pub const TRACK_LAYERS_MAX: usize = 4;
 
+/// Packets to one browser whose arrival is waited for: 2 s of 8 Mbit/s, 96 KiB. Reports about
+/// earlier ones say nothing; a power of two, as sequence numbers wrap.
+pub const CONGESTION_PACKETS_REMEMBERED: usize = 2_048;
+
+/// What a browser's link is thought to carry at least, bit/s: a voice.
+pub const ESTIMATE_BPS_MIN: u64 = 50_000;
+
+/// And at most: more is never needed, and a higher estimate takes longer to fall.
+pub const ESTIMATE_BPS_MAX: u64 = 8_000_000;
+
 /// Packets kept of each video stream sent to a browser, to be sent again when it asks: 2 s of 2.5
 /// Mbit/s, some 32 KiB beside the payloads, which all receivers share. Older ones are forgotten; a
 /// power of two, so that the wrap of sequence numbers keeps places.
@@ -226,6 +236,7 @@ pub const RESEND_BURST_PACKETS_MAX: u32 = 150;
 pub const RESEND_PACKETS_PER_SECOND: u32 = 150;
 
 const _: () = assert!(RESEND_PACKETS_KEPT_MAX.is_power_of_two());
+const _: () = assert!(CONGESTION_PACKETS_REMEMBERED.is_power_of_two());
 
 // ── config, telemetry, store ──────────────────────────────────────────────────────────────────
 

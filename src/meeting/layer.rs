@@ -113,24 +113,22 @@ impl Layers {
         on
     }
 
-    /// The stream that serves a wish best within `budget_bps`: the smallest that is wide enough,
-    /// or the widest there is; then the widest of those that fits the budget, at least the
-    /// smallest. `None` if nothing is to be sent.
-    pub fn choose(&self, now: Instant, wish: Wish, budget_bps: Option<u64>) -> Option<&Layer> {
+    /// The streams that serve a wish and their bit rates, smallest first: up to the smallest that
+    /// is wide enough, or the widest there is. Empty if nothing is to be sent.
+    pub fn ladder(&self, now: Instant, wish: Wish) -> Vec<(u32, u64)> {
         if !wish.visible {
-            return None;
+            return Vec::new();
         }
         let on = self.on(now);
         let wide_enough = on.iter().position(|layer| {
             let wanted = wish.max_width.unwrap_or(u16::MAX);
             layer.width.is_some_and(|width| width >= wanted)
         });
-        let best = wide_enough.unwrap_or(on.len().saturating_sub(1));
-        let affordable = budget_bps.map_or(best, |budget| {
-            let fits = on.iter().rposition(|layer| layer.rate_bps <= budget);
-            fits.unwrap_or(0).min(best)
-        });
-        on.get(affordable).copied()
+        let steps = wide_enough.map_or(on.len(), |best| best + 1);
+        on.iter()
+            .take(steps)
+            .map(|l| (l.ssrc, l.rate_bps))
+            .collect()
     }
 }
 
@@ -165,26 +163,30 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_that_is_wide_enough_and_affordable_is_chosen() {
+    fn streams_are_offered_up_to_the_smallest_that_is_wide_enough() {
         let (layers, now) = layers(Instant::now());
-        let choose = |width, budget| layers.choose(now, wish(width), budget).map(|l| l.ssrc);
-        assert_eq!(choose(None, None), Some(30));
-        assert_eq!(choose(Some(1_000), None), Some(30));
-        assert_eq!(choose(Some(640), None), Some(20));
-        assert_eq!(choose(Some(100), None), Some(10));
-        assert_eq!(
-            choose(None, Some(600_000)),
-            Some(20),
-            "1 Mbit/s does not fit"
-        );
-        assert_eq!(choose(None, Some(200_000)), Some(10));
-        assert_eq!(choose(None, Some(1)), Some(10), "at least the smallest");
-        assert_eq!(choose(Some(100), Some(9_000_000)), Some(10));
+        let offered = |wish| {
+            let ladder = layers.ladder(now, wish);
+            ladder.iter().map(|(ssrc, _)| *ssrc).collect::<Vec<u32>>()
+        };
+        assert_eq!(offered(wish(None)), [10, 20, 30]);
+        assert_eq!(offered(wish(Some(1_000))), [10, 20, 30]);
+        assert_eq!(offered(wish(Some(640))), [10, 20]);
+        assert_eq!(offered(wish(Some(100))), [10]);
         let unseen = Wish {
             visible: false,
             ..wish(None)
         };
-        assert!(layers.choose(now, unseen, None).is_none());
+        assert!(offered(unseen).is_empty());
+        let rates: Vec<u64> = layers
+            .ladder(now, wish(None))
+            .iter()
+            .map(|l| l.1 / 10_000)
+            .collect();
+        assert!(
+            rates[0] > 8 && rates[2] > 80 && rates.is_sorted(),
+            "{rates:?}"
+        );
     }
 
     #[test]
@@ -194,7 +196,8 @@ mod tests {
             now += Duration::from_millis(40);
             layers.heard(now, 10, 600, None);
         }
-        let chosen = |layers: &Layers, now| layers.choose(now, wish(None), None).map(|l| l.ssrc);
+        let chosen =
+            |layers: &Layers, now| layers.ladder(now, wish(None)).last().map(|(ssrc, _)| *ssrc);
         assert_eq!(chosen(&layers, now), Some(10));
         assert!(
             layers.heard(now, 30, 5_000, None),

@@ -4,6 +4,7 @@
 //! It knows nothing of SIP (invariant A3); `call` speaks both vocabularies.
 
 pub mod bridge;
+pub mod budget;
 pub mod ear;
 pub mod ears;
 pub mod forward;

@@ -302,6 +302,20 @@ pub enum ServerMessage {
         /// −dBov as in RFC 6464: 0 loudest, 127 silence.
         levels: Vec<LevelView>,
     },
+    /// How good the way from the server to oneself is, every few seconds.
+    Quality {
+        /// Lost of what was sent, 0.0–1.0, by one's own last report; the worst stream's.
+        loss: f32,
+        /// Interarrival jitter (RFC 3550 §6.4.1).
+        jitter_ms: u32,
+        /// To the browser and back, once measured.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        round_trip_ms: Option<u32>,
+        /// Bit/s the way is thought to carry, once the browser reports arrivals: what pictures the
+        /// server sends follows it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        available_bps: Option<u64>,
+    },
     /// Answer to `ping`.
     Pong,
     /// Something was refused; the connection stays unless `bye` follows.

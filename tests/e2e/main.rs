@@ -42,5 +42,6 @@ mod sip_websocket;
 mod sound_quality;
 mod trunks;
 mod waiting_room;
+mod weak_link;
 mod webhooks;
 mod whip;

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::peer_connection::configuration::interceptor_registry::{
-    configure_nack, configure_rtcp_reports,
+    configure_nack, configure_rtcp_reports, configure_twcc_receiver_only,
 };
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
@@ -133,6 +133,7 @@ impl Browser {
                 .unwrap();
         }
         let registry = configure_nack(Default::default(), &mut media);
+        let registry = configure_twcc_receiver_only(registry, &mut media).unwrap();
         let registry = configure_rtcp_reports(registry).with(
             rtc::interceptor::Slot::from(keyframe::SLOT),
             KeyframeRequests::default(),

@@ -22,8 +22,10 @@ use crate::meeting::signal::Source;
 use crate::meeting::signal::SourceMid;
 use crate::meeting::track::{TrackCodec, TrackKind};
 
+mod congestion;
 mod description;
 mod downlink;
+mod estimate;
 mod keyframe;
 mod resend;
 mod setup;
@@ -37,6 +39,7 @@ pub use downlink::Downlink;
 pub use setup::{Certificate, PeerSetup};
 pub use slot::{OutgoingRtp, SlotId};
 
+use self::congestion::CongestionCell;
 use self::downlink::DownlinkCell;
 use self::slot::Slot;
 
@@ -138,6 +141,7 @@ pub struct Peer {
     streams: HashMap<u32, Source>,
     /// What the browser reports of what we send it.
     downlink: Arc<DownlinkCell>,
+    congestion: Arc<CongestionCell>,
     connected: bool,
     ended: bool,
     deadline: Option<Instant>,
@@ -266,9 +270,17 @@ impl Peer {
                 .any(|section| section.kind == Some(kind))
         };
         let downlink = Arc::<DownlinkCell>::default();
+        let congestion = Arc::<CongestionCell>::default();
         let video = has(TrackKind::Video);
         let connection = setup
-            .connect(now, ufrag, password, video, Arc::clone(&downlink))
+            .connect(
+                now,
+                ufrag,
+                password,
+                video,
+                Arc::clone(&downlink),
+                Arc::clone(&congestion),
+            )
             .map_err(unusable)?;
         let peer = Self {
             connection,
@@ -286,6 +298,7 @@ impl Peer {
             audio_level_id: None,
             streams: HashMap::new(),
             downlink,
+            congestion,
             connected: false,
             ended: false,
             deadline: None,
@@ -351,6 +364,11 @@ impl Peer {
     /// What the browser last reported of what we send it, once it has.
     pub fn downlink(&self) -> Option<Downlink> {
         self.downlink.look()
+    }
+
+    /// Bit/s that the way to the browser is thought to carry, once it reports arrivals.
+    pub fn estimate_bps(&self) -> Option<u64> {
+        self.congestion.look()
     }
 
     // ── our offers ────────────────────────────────────────────────────────────────────────────

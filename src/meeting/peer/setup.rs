@@ -25,6 +25,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 };
 use rtc::shared::error::Error as RtcError;
 
+use super::congestion::{Congestion, CongestionCell};
 use super::downlink::{DownlinkCell, Reports};
 use super::keyframe::{self, KeyframeRequests};
 use super::resend::Resend;
@@ -107,6 +108,7 @@ impl PeerSetup {
         password: &str,
         video: bool,
         downlink: Arc<DownlinkCell>,
+        congestion: Arc<CongestionCell>,
     ) -> Result<RTCPeerConnection, RtcError> {
         let settings = SettingEngineBuilder::new()
             .with_lite(true)
@@ -126,7 +128,7 @@ impl PeerSetup {
             .build();
         let mut media = MediaEngine::default();
         register_codecs(&mut media)?;
-        let registry = interceptors(&mut media, video, downlink)?;
+        let registry = interceptors(&mut media, video, downlink, congestion)?;
         let configuration = RTCConfigurationBuilder::new()
             .with_certificates(vec![self.certificate.0.clone()])
             .build();
@@ -237,10 +239,13 @@ fn interceptors(
     media: &mut MediaEngine,
     video: bool,
     downlink: Arc<DownlinkCell>,
+    congestion: Arc<CongestionCell>,
 ) -> Result<Registry, RtcError> {
     let mut registry = Registry::new()
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, Reports::new(downlink))
+        // Who sends no picture may well be sent one.
+        .with(Slot::NackResponder, Resend::default())
         .with(Slot::from(keyframe::SLOT), KeyframeRequests::default());
     if video {
         let generator = NackGeneratorBuilder::new()
@@ -249,7 +254,7 @@ fn interceptors(
             .build();
         registry = registry
             .with(Slot::NackGenerator, generator)
-            .with(Slot::NackResponder, Resend::default());
+            .with(Slot::TwccSender, Congestion::new(congestion));
         registry = configure_twcc_receiver_only(registry, media)?;
     }
     Ok(registry)

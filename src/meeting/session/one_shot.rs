@@ -159,8 +159,10 @@ impl Session {
                 browser.subscriptions.insert(*track, forward);
             }
         }
+        if !changed.is_empty() {
+            self.aim(now, seat);
+        }
         for (_, track) in changed {
-            self.aim(now, seat, track);
             self.want_keyframe(now, track, None);
         }
     }

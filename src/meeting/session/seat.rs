@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::chat::Talk;
 use crate::id::ParticipantId;
+use crate::meeting::budget::Patience;
 use crate::meeting::forward::Forward;
 use crate::meeting::layer::Wish;
 use crate::meeting::participant::Joining;
@@ -57,6 +58,8 @@ pub(super) struct Browser {
     pub declared: Vec<Source>,
     /// How large it shows whose sources, and whether at all.
     pub wishes: BTreeMap<(ParticipantId, Source), Wish>,
+    /// After layers that were too large for its link.
+    pub patience: Patience,
     /// It came over WHIP or WHEP: nothing can be offered to it.
     pub one_shot: Option<OneShotRole>,
     /// A player's m-lines, in the order of its offer.

@@ -19,6 +19,7 @@ use crate::rtp::packet::Packet;
 mod chat;
 mod codecs;
 mod coder;
+mod congestion;
 mod host;
 mod loss;
 mod simulcast;
@@ -278,6 +279,11 @@ impl World {
         self.now += STEP;
         self.steps += 1;
         let tick = self.steps.is_multiple_of(4);
+        for (seat, bytes) in self.network.passes(self.now) {
+            if let Some(side) = self.browsers.get_mut(&seat) {
+                side.double.handle_datagram(self.now, self.server, &bytes);
+            }
+        }
         for (seat, side) in &mut self.browsers {
             side.double.handle_timeout(self.now);
             if let (true, true, Some((tone, encoder))) =
@@ -400,6 +406,12 @@ impl World {
             if let Some(side) = self.browsers.get_mut(&packet.seat) {
                 assert_eq!(packet.to, side.double.address());
                 if self.network.loses_downward(&packet.bytes) {
+                    continue;
+                }
+                if self
+                    .network
+                    .holds_back(self.now, packet.seat, &packet.bytes)
+                {
                     continue;
                 }
                 side.double

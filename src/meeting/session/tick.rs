@@ -19,6 +19,9 @@ const LISTENERS_EVERY_TICKS: u64 = 50;
 /// Those who wait too long are looked for once a second.
 const WAITERS_EVERY_TICKS: u64 = 50;
 
+/// How good its link is a browser is told every two seconds.
+const QUALITY_EVERY_TICKS: u64 = 100;
+
 /// Layers of simulcast are chosen anew five times a second, between the levels.
 const AIM_EVERY_TICKS: u64 = 10;
 
@@ -45,6 +48,9 @@ impl Session {
         }
         if self.ticks.is_multiple_of(AIM_EVERY_TICKS) {
             self.aim_all(now);
+        }
+        if self.ticks.is_multiple_of(QUALITY_EVERY_TICKS) {
+            self.tell_quality();
         }
         if self.ticks.is_multiple_of(LEVELS_EVERY_TICKS)
             && let Some(levels) = self.speaker.report()

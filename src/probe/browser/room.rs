@@ -204,6 +204,7 @@ impl Room {
             | ServerMessage::Reaction { .. }
             | ServerMessage::Muted { .. }
             | ServerMessage::Permissions { .. }
+            | ServerMessage::Quality { .. }
             | ServerMessage::ProduceRequests { .. } => {}
         }
         drop(known);

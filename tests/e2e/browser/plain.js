@@ -6,6 +6,10 @@ window.e2ePlain = async (token, size) => {
   const say = (message) => socket.send(JSON.stringify(message));
   const client = { pc, say, joined: null, errors: [], tracks: [], offers: 0 };
   let turn = Promise.resolve();
+  // What nobody listens to is not decoded.
+  pc.ontrack = ({ track }) => {
+    if (track.kind === 'audio') Object.assign(new Audio(), { srcObject: new MediaStream([track]) }).play();
+  };
   await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
   const joined = new Promise((resolve) => {
     socket.onmessage = ({ data }) => {
@@ -40,23 +44,36 @@ window.e2ePlain = async (token, size) => {
         { rid: 'f', maxBitrate: 1_000_000 },
       ],
     });
+    const voice = pc.addTransceiver(tone(), { direction: 'sendonly' });
     await pc.setLocalDescription(await pc.createOffer());
-    sources.push({ mid: camera.mid, source: 'camera' });
+    sources.push({ mid: camera.mid, source: 'camera' }, { mid: voice.mid, source: 'microphone' });
   } else {
     pc.addTransceiver('audio', { direction: 'sendonly' });
+    pc.addTransceiver('video', { direction: 'sendonly' });
     await pc.setLocalDescription(await pc.createOffer());
   }
   say({ type: 'offer', sdp: pc.localDescription.sdp, sources });
-  // What is received of somebody's camera: the newest report of its stream.
-  client.video = async (participant) => {
-    const mid = client.tracks.find((t) => t.participant_id === participant && t.source === 'camera')?.mid;
+  // What is received of somebody's source: the report of its stream.
+  const received = async (participant, source) => {
+    const mid = client.tracks.find((t) => t.participant_id === participant && t.source === source)?.mid;
     for (const report of (await pc.getStats()).values()) {
-      if (report.type === 'inbound-rtp' && report.kind === 'video' && report.mid === mid) return report;
+      if (report.type === 'inbound-rtp' && mid !== undefined && report.mid === mid) return report;
     }
     return null;
   };
+  client.video = (participant) => received(participant, 'camera');
+  client.audio = (participant) => received(participant, 'microphone');
   window.e2eClient = client;
   return client.id;
+
+  function tone() {
+    const context = new AudioContext();
+    const oscillator = context.createOscillator();
+    const destination = context.createMediaStreamDestination();
+    oscillator.connect(destination);
+    oscillator.start();
+    return destination.stream.getAudioTracks()[0];
+  }
 
   function moving({ width, height }) {
     const canvas = Object.assign(document.createElement('canvas'), { width, height });

@@ -8,6 +8,7 @@ pub mod http;
 pub mod kamailio;
 pub mod linphone;
 pub mod raw_sip;
+pub mod relay;
 pub mod server;
 pub mod sipp;
 pub mod stream_sip;

@@ -98,6 +98,15 @@ impl Server {
         authority(&self.card.https_join_url)
     }
 
+    /// Where the first media worker hears browsers.
+    pub fn webrtc(&self) -> SocketAddr {
+        let log = self.folder.log();
+        let said = log.split("listener=\"webrtc\" address=").nth(1);
+        let address = said.and_then(|rest| rest.split_whitespace().next());
+        let address = address.unwrap_or_else(|| panic!("no worker listens:\n{log}"));
+        address.parse().unwrap_or_else(|e| panic!("{e}: {address}"))
+    }
+
     /// Where metrics are told.
     pub fn admin(&self) -> SocketAddr {
         authority(&self.card.admin_base)

@@ -10,7 +10,15 @@ pub(super) struct Network {
     pub upward: u64,
     pub downward: u64,
     pub lost: u64,
+    /// A narrow way to one browser, with a queue before it.
+    pub narrow: Option<(SeatId, u64)>,
+    pub queue: std::collections::VecDeque<(Instant, SeatId, Vec<u8>)>,
+    /// Longest time a packet has waited in the queue.
+    pub waited: Duration,
 }
+
+/// A packet that would have to wait longer in a queue is lost.
+const QUEUE_MAX: Duration = Duration::from_millis(400);
 
 impl Network {
     pub fn loses_upward(&mut self, bytes: &[u8]) -> bool {
@@ -25,6 +33,35 @@ impl Network {
         let lost = is_rtp(bytes) && every(self.lose_downward_every, self.downward);
         self.lost += u64::from(lost);
         lost
+    }
+}
+
+impl Network {
+    /// Queues what goes the narrow way.
+    pub fn holds_back(&mut self, now: Instant, seat: SeatId, bytes: &[u8]) -> bool {
+        let Some((_, bps)) = self.narrow.filter(|(narrow, _)| *narrow == seat) else {
+            return false;
+        };
+        let free = self.queue.back().map_or(now, |(at, ..)| (*at).max(now));
+        let takes = Duration::from_secs_f64(bytes.len() as f64 * 8.0 / bps as f64);
+        let wait = (free + takes) - now;
+        if wait > QUEUE_MAX {
+            self.lost += 1;
+        } else {
+            self.waited = self.waited.max(wait);
+            self.queue.push_back((free + takes, seat, bytes.to_vec()));
+        }
+        true
+    }
+
+    /// What has got through by now.
+    pub fn passes(&mut self, now: Instant) -> Vec<(SeatId, Vec<u8>)> {
+        let mut passed = Vec::new();
+        while self.queue.front().is_some_and(|(at, ..)| *at <= now) {
+            let (_, seat, bytes) = self.queue.pop_front().unwrap();
+            passed.push((seat, bytes));
+        }
+        passed
     }
 }
 

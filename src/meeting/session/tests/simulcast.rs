@@ -7,8 +7,8 @@ const RIDS: [&str; 3] = ["q", "h", "f"];
 const SIZES: [(u16, u16); 3] = [(320, 180), (640, 360), (1280, 720)];
 
 /// Three layers at 20 frames a second; a layer begins anew when its keyframe was asked for.
-struct Camera {
-    seat: SeatId,
+pub(super) struct Camera {
+    pub seat: SeatId,
     frame: u32,
     asked: usize,
     /// Layers it can send now.
@@ -16,7 +16,7 @@ struct Camera {
 }
 
 impl Camera {
-    fn new(world: &mut World) -> Self {
+    pub fn new(world: &mut World) -> Self {
         Self {
             seat: world.layered_browser(&RIDS),
             frame: 0,
@@ -25,7 +25,7 @@ impl Camera {
         }
     }
 
-    fn run(&mut self, world: &mut World, frames: u32) {
+    pub fn run(&mut self, world: &mut World, frames: u32) {
         for _ in 0..frames {
             let now = world.now;
             let double = &mut world.browsers.get_mut(&self.seat).unwrap().double;
@@ -47,7 +47,7 @@ impl Camera {
 }
 
 /// Layers of the packets a watcher got, in order, without repetitions.
-fn layers_seen(world: &World, watcher: SeatId, camera: &Camera) -> Vec<u8> {
+pub(super) fn layers_seen(world: &World, watcher: SeatId, camera: &Camera) -> Vec<u8> {
     let id = world.browsers[&camera.seat].id;
     let mut seen: Vec<u8> = Vec::new();
     for packet in world.browsers[&watcher].double.heard(id, Source::Camera) {
