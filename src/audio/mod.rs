@@ -10,6 +10,8 @@ pub mod conceal;
 pub mod frame;
 pub mod g711;
 pub mod g722;
+pub mod gain;
+pub mod key_tone;
 pub mod level;
 pub mod mix;
 pub mod noise;

@@ -13,7 +13,7 @@ use crate::call::end::{EndReason, Refusal};
 use crate::call::record::{CallRecord, INTERRUPTED, Outcome};
 use crate::call::trace::Timeline;
 use crate::id::{CallId, CredentialId, MeetingId, OrganizationId, ParticipantId, SessionId};
-use crate::meeting::leg::{LegEvent, LegMedia, LegRemoval, LegReport, PhoneCodec};
+use crate::meeting::leg::{LegEvent, LegMedia, LegRemoval, LegReport, LegTaste, PhoneCodec};
 use crate::meeting::participant::{Joining, ParticipantKind};
 use crate::meeting::preset::Preset;
 use crate::rtp::srtp::KEYING_BYTES_MAX;
@@ -61,6 +61,8 @@ pub struct CallProfile {
     pub codecs: Vec<PhoneCodec>,
     /// Whether telephone-event is answered.
     pub dtmf_events: bool,
+    /// What is done with the phone's sound.
+    pub taste: LegTaste,
     /// Whether media is protected.
     pub srtp: SrtpPolicy,
     /// Whether ringing already tells our answer (183 in place of 180).
@@ -635,8 +637,8 @@ impl Call {
             version: self.sdp_version,
             codecs: self.start.profile.codecs.clone(),
             dtmf: self.start.profile.dtmf_events,
-            // The leg's RTCP has a port of its own.
-            rtcp_mux: false,
+            taste: self.start.profile.taste,
+            rtcp_mux: true,
             security: LocalSecurity {
                 policy: self.start.profile.srtp,
                 keying: self.start.srtp_keying,

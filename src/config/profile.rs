@@ -39,6 +39,8 @@ pub struct Profile {
     /// Forms in which digits are accepted. A phone that sends one digit in two forms would
     /// otherwise press each key twice.
     pub dtmf: Vec<DtmfForm>,
+    /// Bring quiet and loud callers nearer to each other.
+    pub automatic_gain: bool,
     /// How the dialled number or a header names the meeting.
     pub dial: DialRules,
     /// Header (lower case, perhaps ending in `*`) → attribute of the robo participant.
@@ -80,6 +82,8 @@ pub enum DtmfForm {
     Rfc4733,
     /// SIP INFO with `application/dtmf-relay` or `application/dtmf`.
     Info,
+    /// Tones in the sound itself; listened for only where no telephone-event is agreed.
+    Inband,
 }
 
 /// How a call names its meeting where it does not dial the meeting's id.

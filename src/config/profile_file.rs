@@ -121,6 +121,7 @@ struct MediaSection {
     codecs: Vec<Codec>,
     dtmf: Vec<Dtmf>,
     srtp: Srtp,
+    agc: bool,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -137,6 +138,7 @@ impl Default for MediaSection {
             codecs: vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma],
             dtmf: vec![Dtmf::Rfc4733, Dtmf::Info],
             srtp: Srtp::Optional,
+            agc: false,
         }
     }
 }
@@ -150,11 +152,12 @@ enum Codec {
     Pcma,
 }
 
-#[derive(Deserialize, Clone, Copy)]
+#[derive(Deserialize, Clone, Copy, PartialEq)]
 #[serde(rename_all = "lowercase")]
 enum Dtmf {
     Rfc4733,
     Info,
+    Inband,
 }
 
 #[derive(Deserialize, Default)]
@@ -263,6 +266,11 @@ fn check(path: &Path, file: &File) -> Result<(), (&'static str, String)> {
     if file.media.codecs.is_empty() {
         return Err(("media.codecs", "needs at least one codec".into()));
     }
+    let has = |form| file.media.dtmf.contains(&form);
+    if has(Dtmf::Inband) && has(Dtmf::Info) {
+        let reason = "\"inband\" beside \"info\" would press keys twice";
+        return Err(("media.dtmf", reason.into()));
+    }
     check_authentication(file)?;
     for (number, meeting) in &file.dial.numbers {
         if digits(number).is_empty() {
@@ -343,6 +351,7 @@ fn resolve(file: File) -> Profile {
     let dtmf = |form: &Dtmf| match form {
         Dtmf::Rfc4733 => DtmfForm::Rfc4733,
         Dtmf::Info => DtmfForm::Info,
+        Dtmf::Inband => DtmfForm::Inband,
     };
     let algorithms = file.authentication.algorithms.as_deref();
     Profile {
@@ -379,6 +388,7 @@ fn resolve(file: File) -> Profile {
             Srtp::Required => SrtpPolicy::Required,
         },
         dtmf: file.media.dtmf.iter().map(dtmf).collect(),
+        automatic_gain: file.media.agc,
         dial: DialRules {
             meeting_header: file.dial.meeting_header,
             strip_prefix: file.dial.strip_prefix,

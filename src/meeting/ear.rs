@@ -175,7 +175,7 @@ impl Ear {
 mod tests {
     use super::*;
     use crate::limits::DTMF_KEYS_WAITING_MAX;
-    use crate::meeting::leg::OpusFormat;
+    use crate::meeting::leg::{LegTaste, OpusFormat};
     use crate::rtp::dtmf::{DtmfEvent, DtmfReceiver};
     use crate::rtp::packet::Packet;
     use std::time::Instant;
@@ -185,6 +185,7 @@ mod tests {
         LegMedia {
             codec,
             opus: OpusFormat::default(),
+            taste: LegTaste::default(),
             webrtc_offer: None,
             receive_payload_type: 0,
             send_payload_type: 0,

@@ -83,6 +83,25 @@ impl Default for OpusFormat {
     }
 }
 
+/// What a profile wants done with the sound of its phones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LegTaste {
+    /// Bring quiet and loud callers nearer to each other.
+    pub automatic_gain: bool,
+    /// Listen for keys in the sound; only where no telephone-event is agreed.
+    pub key_tones: bool,
+}
+
+impl LegTaste {
+    /// The same where telephone-event is agreed or not: no key is to be pressed twice.
+    pub fn with_event(self, agreed: bool) -> Self {
+        Self {
+            key_tones: self.key_tones && !agreed,
+            ..self
+        }
+    }
+}
+
 /// The media of one phone leg, as one offer/answer exchange settled it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegMedia {
@@ -90,6 +109,8 @@ pub struct LegMedia {
     pub codec: PhoneCodec,
     /// How the phone wants its Opus, if it is Opus.
     pub opus: OpusFormat,
+    /// What is done with its sound.
+    pub taste: LegTaste,
     /// The offer of a SIP client in a browser: a connection with ICE and DTLS answers it and
     /// carries the media, and addresses, payload types and keys are its own affair.
     pub webrtc_offer: Option<String>,

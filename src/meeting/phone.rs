@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::audio::frame::Band;
+use crate::audio::gain::AutomaticGain;
+use crate::audio::key_tone::KeyToneDetector;
 use crate::audio::level::{SILENCE_DBOV, level_dbov};
 use crate::audio::opus::EncoderSettings;
 use crate::audio::playout::{Played, Playout, PlayoutCodec, PlayoutConfig};
@@ -85,6 +87,8 @@ pub struct PhoneLeg {
     discarded: u64,
     /// This tick's voice, at the rate of its band.
     voice: Vec<i16>,
+    gain: Option<AutomaticGain>,
+    key_tones: Option<KeyToneDetector>,
     /// A packet just taken that goes to browsers as it is.
     passed: Option<PassedPacket>,
     speaks: bool,
@@ -132,6 +136,8 @@ impl PhoneLeg {
             lost_told: false,
             discarded: 0,
             voice: vec![0; media.band().samples()],
+            gain: gain(&media),
+            key_tones: key_tones(&media),
             passed: None,
             speaks: false,
             level: SILENCE_DBOV,
@@ -154,7 +160,7 @@ impl PhoneLeg {
 
     /// Its packets are Opus, and go to browsers as they are.
     pub fn is_passed_through(&self) -> bool {
-        self.media.codec == PhoneCodec::Opus
+        self.media.codec == PhoneCodec::Opus && self.gain.is_none()
     }
 
     /// The codec towards the phone.
@@ -174,7 +180,9 @@ impl PhoneLeg {
 
     /// A later offer/answer exchange.
     pub fn update(&mut self, now: Instant, media: LegMedia, on_hold: bool) {
-        let is_same = media.codec == self.media.codec && media.opus == self.media.opus;
+        let is_same = media.codec == self.media.codec
+            && media.opus == self.media.opus
+            && media.taste == self.media.taste;
         if !is_same {
             self.change_codec(&media);
         }
@@ -194,6 +202,8 @@ impl PhoneLeg {
         let ssrc = self.ear.stream().ssrc();
         self.playout = playout(media, ssrc);
         self.voice = vec![0; media.band().samples()];
+        self.gain = gain(media);
+        self.key_tones = key_tones(media);
         self.speaks = false;
         self.own.restart();
         self.track.set_band(media.band());
@@ -325,6 +335,11 @@ impl PhoneLeg {
     /// Takes this tick's voice out of the buffer. `audible` is false while the server mutes it.
     pub fn play(&mut self, now: Instant, audible: bool) -> Option<LegEvent> {
         let played = self.playout.play(now, &mut self.voice);
+        let key = self.key_tones.as_mut();
+        let key = key.and_then(|key_tones| key_tones.hear(&self.voice));
+        if let Some(gain) = &mut self.gain {
+            gain.apply(&mut self.voice);
+        }
         if !audible || self.on_hold {
             self.voice.fill(0);
         }
@@ -350,7 +365,7 @@ impl PhoneLeg {
             self.lost_told = true;
             return Some(LegEvent::MediaLost);
         }
-        None
+        key.map(LegEvent::Dtmf)
     }
 
     /// What was played, if it is worth mixing.
@@ -430,6 +445,15 @@ impl PhoneLeg {
 fn srtp_session(keys: Option<&SrtpKeys>) -> Option<SrtpSession> {
     // Never `None` for keys that cannot be used: a leg agreed to be secure must not go plain.
     keys.map(|keys| SrtpSession::new(keys.clone()).expect("offer/answer checks the keys' lengths"))
+}
+
+fn gain(media: &LegMedia) -> Option<AutomaticGain> {
+    media.taste.automatic_gain.then(AutomaticGain::new)
+}
+
+fn key_tones(media: &LegMedia) -> Option<KeyToneDetector> {
+    let rate_hz = media.band().sample_rate_hz();
+    media.taste.key_tones.then(|| KeyToneDetector::new(rate_hz))
 }
 
 fn playout(media: &LegMedia, seed: u32) -> Playout {

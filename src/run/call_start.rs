@@ -12,6 +12,7 @@ use crate::call::machine::{CallProfile, CallStart, FoundMeeting};
 use crate::config::Profile;
 use crate::config::profile::{DtmfForm, Peer};
 use crate::id::{CallId, MeetingId, ParticipantId};
+use crate::meeting::leg::LegTaste;
 use crate::rtp::srtp::KEYING_BYTES_MAX;
 use crate::run::call_task::CallContext;
 use crate::run::clock;
@@ -96,6 +97,10 @@ pub(super) fn start_of(context: &CallContext, invite: Invite) -> Result<Start, R
             name: profile.name.clone(),
             codecs: profile.codecs.clone(),
             dtmf_events: profile.accepts(DtmfForm::Rfc4733),
+            taste: LegTaste {
+                automatic_gain: profile.automatic_gain,
+                key_tones: profile.accepts(DtmfForm::Inband),
+            },
             srtp: profile.srtp,
             early_media: profile.quirks.early_media,
         },

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::crypto::{CryptoLine, LocalSecurity, SrtpPolicy};
 use super::description::{Codec, Description, DescriptionError, Direction, Media, RtpProfile};
 use super::write::{AudioLine, Writer};
-use crate::meeting::leg::{LegMedia, OpusFormat, PhoneCodec};
+use crate::meeting::leg::{LegMedia, LegTaste, OpusFormat, PhoneCodec};
 use crate::rtp::srtp::SrtpSuite;
 
 /// Length of the packets we send where the phone has no wish.
@@ -48,6 +48,8 @@ pub struct LocalMedia {
     pub codecs: Vec<PhoneCodec>,
     /// Do we take telephone-event?
     pub dtmf: bool,
+    /// What is done with the phone's sound.
+    pub taste: LegTaste,
     /// Can we take RTCP on the RTP port? Answered only where offered.
     pub rtcp_mux: bool,
     /// Whether media is protected, and our key.
@@ -176,6 +178,7 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, NegotiateE
         media: LegMedia {
             codec: codec.kind,
             opus: codec.opus,
+            taste: local.taste.with_event(event.is_some()),
             webrtc_offer: None,
             receive_payload_type: codec.payload_type,
             send_payload_type: codec.payload_type,
@@ -280,6 +283,7 @@ pub fn accept_answer(
         media: LegMedia {
             codec,
             opus: opus_format(theirs),
+            taste: local.taste.with_event(event_in.is_some()),
             webrtc_offer: None,
             receive_payload_type,
             send_payload_type: theirs.payload_type,

@@ -40,6 +40,7 @@ pub fn settle(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, NegotiateE
         media: LegMedia {
             codec: PhoneCodec::Opus,
             opus: opus_format(opus),
+            taste: local.taste,
             webrtc_offer: Some(offer.to_owned()),
             receive_payload_type: opus.payload_type,
             send_payload_type: opus.payload_type,
@@ -133,6 +134,7 @@ fn audio_of(description: &Description) -> Option<&Media> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meeting::leg::LegTaste;
     use crate::sdp::crypto::LocalSecurity;
     use crate::sdp::description::Direction;
 
@@ -156,6 +158,7 @@ mod tests {
             version: 3,
             codecs: vec![PhoneCodec::Pcmu, PhoneCodec::Opus],
             dtmf: true,
+            taste: LegTaste::default(),
             rtcp_mux: false,
             security: LocalSecurity {
                 policy: SrtpPolicy::Optional,

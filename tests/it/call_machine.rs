@@ -11,7 +11,7 @@ use ringbridge::call::machine::{
 };
 use ringbridge::call::record::{CallRecord, Outcome};
 use ringbridge::id::{CallId, MeetingId, OrganizationId, ParticipantId, SessionId};
-use ringbridge::meeting::leg::{LegEvent, LegRemoval, LegReport, PhoneCodec};
+use ringbridge::meeting::leg::{LegEvent, LegRemoval, LegReport, LegTaste, PhoneCodec};
 use ringbridge::meeting::preset::Preset;
 use ringbridge::rtp::srtp::KEYING_BYTES_MAX;
 use ringbridge::sdp::crypto::SrtpPolicy;
@@ -137,6 +137,7 @@ fn start(dialled: &str, offer: Option<&str>) -> CallStart {
             name: "generic".to_owned(),
             codecs: vec![PhoneCodec::Pcmu, PhoneCodec::Pcma],
             dtmf_events: true,
+            taste: LegTaste::default(),
             srtp: SrtpPolicy::Optional,
             early_media: false,
         },

@@ -1,6 +1,7 @@
 //! The core in virtual time: no sockets, no sleeping, seconds.
 
 mod allocations;
+mod audio_comfort;
 mod audio_playout;
 mod audio_sim;
 mod audio_steady;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ringbridge::audio::frame::Band;
-use ringbridge::meeting::leg::{OpusFormat, PhoneCodec};
+use ringbridge::meeting::leg::{LegTaste, OpusFormat, PhoneCodec};
 use ringbridge::rtp::srtp::{KEYING_BYTES_MAX, SrtpSuite};
 use ringbridge::sdp::crypto::{LocalSecurity, SrtpPolicy};
 use ringbridge::sdp::negotiate::{LocalMedia, NegotiateError, Negotiated, accept_answer, answer};
@@ -31,6 +31,7 @@ fn local() -> LocalMedia {
             PhoneCodec::Pcma,
         ],
         dtmf: true,
+        taste: LegTaste::default(),
         rtcp_mux: true,
         security: LocalSecurity {
             policy: SrtpPolicy::Optional,

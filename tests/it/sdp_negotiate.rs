@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use ringbridge::limits;
-use ringbridge::meeting::leg::PhoneCodec;
+use ringbridge::meeting::leg::{LegTaste, PhoneCodec};
 use ringbridge::sdp::crypto::LocalSecurity;
 use ringbridge::sdp::description::{Description, DescriptionError};
 use ringbridge::sdp::negotiate::{
@@ -20,6 +20,7 @@ fn local() -> LocalMedia {
         version: 1,
         codecs: vec![PhoneCodec::Pcma, PhoneCodec::Pcmu],
         dtmf: true,
+        taste: LegTaste::default(),
         rtcp_mux: false,
         security: LocalSecurity::OFF,
     }

@@ -109,6 +109,7 @@ impl Playout {
             self.stats.underruns = self.stats.underruns.saturating_sub(1);
         }
         self.unproven_ms = 0;
+        self.quiet_from = self.quiet_from.filter(|from| *from > start);
         self.decoded_end = end;
         self.control.handle_decoded(packet.sequence);
         let decoded = self.voice.decode(packet.payload(), &mut self.scratch);
@@ -154,6 +155,14 @@ impl Playout {
     }
 
     fn underrun(&mut self, missing: usize) {
+        if self.quiet_from.is_some_and(|from| from <= self.end) {
+            let noise = &mut self.noise;
+            let fill = |_: &[i16], new: &mut [i16]| noise.generate(new);
+            self.timeline.append_with(missing, fill);
+            self.end += missing as i64;
+            self.invented += missing;
+            return;
+        }
         if self.invented == 0 {
             self.stats.underruns += 1;
         }

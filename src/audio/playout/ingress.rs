@@ -118,6 +118,20 @@ impl Playout {
         self.store.insert(start, samples, sequence, packet.payload)
     }
 
+    /// The source says that it is silent from this packet's time on.
+    pub(super) fn note_silence(&mut self, packet: &Packet<'_>) {
+        if self.stream.ssrc != Some(packet.ssrc) {
+            return;
+        }
+        let Ok(sequence) = self.stream.note_sequence(packet.sequence) else {
+            return;
+        };
+        // It has used a number: what comes after it is next.
+        self.control.handle_decoded(sequence);
+        let timestamp = self.stream.timestamp.extend(packet.timestamp);
+        self.quiet_from = self.stream.position(timestamp);
+    }
+
     /// Media position of a packet; its delay is noted on the way.
     fn locate(&mut self, arrival_us: i64, timestamp: u32) -> i64 {
         let extended = self.stream.timestamp.extend(timestamp);
@@ -129,6 +143,7 @@ impl Playout {
         let start = known.unwrap_or_else(|| {
             // What is still to be played stays; the new timeline follows it.
             self.store.clear();
+            self.quiet_from = None;
             self.control.handle_new_timeline();
             self.delays.clear();
             self.drift.clear();

@@ -136,6 +136,8 @@ pub struct Playout {
     unproven_ms: u64,
     /// Media position after the packet decoded last.
     decoded_end: i64,
+    /// Media position from which on the source has said that it is silent.
+    quiet_from: Option<i64>,
     /// Nothing is played, and the next packet begins anew.
     idle: bool,
     control: Control,
@@ -172,6 +174,7 @@ impl Playout {
             invented: 0,
             unproven_ms: 0,
             decoded_end: 0,
+            quiet_from: None,
             idle: true,
             control: Control::new(config.sample_rate_hz),
             delays: Delays::new(),
@@ -200,10 +203,11 @@ impl Playout {
     }
 
     /// Takes a comfort-noise packet (RFC 3389, payload type 13): its level colours the silence that
-    /// it announces.
+    /// it announces, which is then no loss.
     pub fn handle_comfort_noise(&mut self, packet: &Packet<'_>) {
         if let Some(level) = packet.payload.first() {
             self.noise.set_level_dbov(*level);
+            self.note_silence(packet);
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::audio::opus::{Decoder, Encoded, Encoder};
 use crate::audio::tone::{ToneGenerator, power_at};
-use crate::meeting::leg::{OpusFormat, PhoneCodec};
+use crate::meeting::leg::{LegTaste, OpusFormat, PhoneCodec};
 use crate::meeting::participant::ParticipantKind;
 use crate::meeting::peer::Certificate;
 use crate::meeting::peer::double::Browser as BrowserDouble;
@@ -45,6 +45,8 @@ struct PhoneSide {
     address: SocketAddr,
     coder: Coder,
     voice: Option<ToneGenerator>,
+    /// A tone beside it.
+    second: Option<ToneGenerator>,
     /// Sends nothing at all.
     mute: bool,
     ticks_per_packet: u32,
@@ -213,6 +215,7 @@ impl World {
             address,
             voice: tone_hz.map(|hz| ToneGenerator::new(coder.rate_hz(), hz, 0.25)),
             coder,
+            second: None,
             mute: false,
             ticks_per_packet: 1,
             unsent: Vec::new(),
@@ -322,6 +325,11 @@ impl World {
             let mut frame = vec![0; rate as usize / 50];
             if let Some(tone) = &mut side.voice {
                 tone.generate(&mut frame);
+            }
+            if let Some(tone) = &mut side.second {
+                for sample in &mut frame {
+                    *sample += tone.next_sample();
+                }
             }
             for (at, sample) in frame.iter_mut().enumerate().filter(|_| self.syllables) {
                 let seconds = self.steps as f64 * 0.005 + at as f64 / f64::from(rate);
@@ -525,6 +533,7 @@ fn leg_media(codec: PhoneCodec, address: SocketAddr) -> LegMedia {
     LegMedia {
         codec,
         opus: OpusFormat::default(),
+        taste: LegTaste::default(),
         webrtc_offer: None,
         receive_payload_type: payload_type,
         send_payload_type: payload_type,

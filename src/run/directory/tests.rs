@@ -13,7 +13,7 @@ use super::*;
 use crate::audio::g711::Law;
 use crate::audio::opus::{Decoder, Encoded, Encoder, EncoderSettings};
 use crate::audio::tone::{ToneGenerator, find_peak};
-use crate::meeting::leg::{LegEvent, LegRemoval, OpusFormat, PhoneCodec};
+use crate::meeting::leg::{LegEvent, LegRemoval, LegTaste, OpusFormat, PhoneCodec};
 use crate::meeting::participant::ParticipantKind;
 use crate::meeting::peer::double::Browser;
 use crate::meeting::preset::Preset;
@@ -70,6 +70,7 @@ fn leg_media(address: SocketAddr) -> LegMedia {
     LegMedia {
         codec: PhoneCodec::Pcmu,
         opus: OpusFormat::default(),
+        taste: LegTaste::default(),
         webrtc_offer: None,
         receive_payload_type: 0,
         send_payload_type: 0,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::audio::level::level_dbov;
-use crate::meeting::leg::{LegMedia, PhoneCodec};
+use crate::meeting::leg::{LegMedia, LegTaste, PhoneCodec};
 
 const CODECS: [PhoneCodec; 4] = PhoneCodec::ALL;
 
@@ -279,6 +279,83 @@ fn a_codec_may_change_in_mid_call_to_one_of_another_rate_and_clock() {
         assert!(
             holds_tone(&world.browser_hears(browser, id), 1_100.0),
             "{codec:?}"
+        );
+    }
+}
+
+/// Gives a phone's leg another taste.
+fn retaste(world: &mut World, phone: SeatId, codec: PhoneCodec, taste: LegTaste) {
+    let mut media = leg_media(codec, world.phones[&phone].address);
+    media.taste = taste;
+    world.session.update_phone(world.now, phone, media, false);
+}
+
+#[test]
+fn keys_are_heard_in_the_sound_only_where_the_profile_asks_for_it() {
+    for codec in CODECS {
+        for key_tones in [true, false] {
+            let mut world = World::new();
+            let phone = world.phone(codec, Some(941.0));
+            let taste = LegTaste {
+                key_tones,
+                ..LegTaste::default()
+            };
+            retaste(&mut world, phone, codec, taste);
+            // The row alone is no key; with its column it is.
+            world.run(Duration::from_millis(400));
+            assert!(
+                world.phones[&phone].events.iter().all(is_no_key),
+                "{codec:?}"
+            );
+            let rate = world.rate_of(phone);
+            let side = world.phones.get_mut(&phone).unwrap();
+            side.second = Some(ToneGenerator::new(rate, 1_336.0, 0.25));
+            world.run(Duration::from_millis(600));
+            let events = &world.phones[&phone].events;
+            let keys: Vec<_> = events.iter().filter(|event| !is_no_key(event)).collect();
+            let expected = [&LegEvent::Dtmf('0')];
+            assert_eq!(keys, expected[..usize::from(key_tones)], "{codec:?}");
+        }
+    }
+}
+
+fn is_no_key(event: &LegEvent) -> bool {
+    !matches!(event, LegEvent::Dtmf(_))
+}
+
+#[test]
+fn a_quiet_caller_comes_up_where_the_profile_asks_for_it_for_phones_and_browsers() {
+    for codec in [PhoneCodec::Pcma, PhoneCodec::Opus] {
+        let mut world = World::new();
+        world.syllables = true;
+        let browser = world.browser(None);
+        let caller = world.phone(codec, None);
+        let rate = world.rate_of(caller);
+        let side = world.phones.get_mut(&caller).unwrap();
+        // 28 dB below full scale.
+        side.voice = Some(ToneGenerator::new(rate, 700.0, 0.04));
+        let listener = world.phone(PhoneCodec::Pcmu, None);
+        world.all_connected();
+        world.run(Duration::from_secs(2));
+        let plain = tone_db(&world, listener, 700.0);
+        let taste = LegTaste {
+            automatic_gain: true,
+            ..LegTaste::default()
+        };
+        retaste(&mut world, caller, codec, taste);
+        world.run(Duration::from_secs(8));
+        world.listen_anew();
+        world.run(Duration::from_secs(2));
+        let gained = tone_db(&world, listener, 700.0) - plain;
+        assert!((5.0..=12.5).contains(&gained), "{codec:?}: {gained} dB");
+        // What browsers get is then an encoding of ours, of the louder voice.
+        let id = world.phones[&caller].id;
+        let heard = world.browser_hears(browser, id);
+        let power = power_at(&heard[4_000..], 8_000, 700.0) / f64::from(i16::MAX).powi(2);
+        let in_browser = 10.0 * power.log10() - plain;
+        assert!(
+            (4.0..=14.0).contains(&in_browser),
+            "{codec:?}: {in_browser} dB"
         );
     }
 }
