@@ -434,6 +434,20 @@ pub const CONSOLE_SESSIONS_MAX: usize = 64;
 
 /// Body of one request. The largest honest one is a preset of a few KiB; more is refused with 413.
 pub const API_BODY_BYTES_MAX: usize = 64 * 1024;
+/// REST requests of one organisation at once, then [`API_REQUESTS_PER_SECOND`]. Beyond, 429 with
+/// Retry-After. Each write costs the disk a commit: this is about what one takes.
+pub const API_REQUESTS_BURST_MAX: u32 = 1_000;
+/// See [`API_REQUESTS_BURST_MAX`].
+pub const API_REQUESTS_PER_SECOND: u32 = 200;
+/// Requests with no or wrong credentials from one address at once, then
+/// [`API_STRANGER_REQUESTS_PER_SECOND`]. Beyond, 429 instead of 401.
+pub const API_STRANGER_REQUESTS_BURST_MAX: u32 = 200;
+/// See [`API_STRANGER_REQUESTS_BURST_MAX`].
+pub const API_STRANGER_REQUESTS_PER_SECOND: u32 = 10;
+/// Callers whose requests are counted. When full, those who have been quiet are forgotten, else all.
+pub const API_CALLERS_RATED_MAX: usize = 10_000;
+/// Days of one analytics request.
+pub const ANALYTICS_DAYS_MAX: i64 = 366;
 /// One request, body included; then 503. Nothing we do takes longer than the store's two seconds.
 pub const API_REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
 /// Items of one page of a list.

@@ -1,6 +1,8 @@
 //! Who calls the REST API: HTTP Basic (RFC 7617), organisation id and API key.
 
-use axum::extract::FromRequestParts;
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -8,8 +10,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::ApiError;
+use super::rates::Who;
 use super::state::ApiState;
 use crate::id::OrganizationId;
+use crate::run::clock;
 
 /// An organisation that has proved its key.
 #[derive(Debug, Clone, Copy)]
@@ -25,11 +29,22 @@ impl FromRequestParts<ApiState> for Caller {
         if let Some(caller) = parts.extensions.get::<Self>() {
             return Ok(*caller);
         }
-        let (organization, key) = read(&parts.headers).ok_or_else(ApiError::unauthorized)?;
-        if state.store().api_keys().authenticate(organization, &key) {
-            Ok(Self { organization })
-        } else {
-            Err(ApiError::unauthorized())
+        let known = read(&parts.headers).filter(|(organization, key)| {
+            let keys = state.store().api_keys();
+            keys.authenticate(*organization, key)
+        });
+        let from = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let who = match (&known, from) {
+            (Some((organization, _)), _) => Some(Who::Organization(*organization)),
+            (None, from) => from.map(|from| Who::Stranger(from.0.ip().to_canonical())),
+        };
+        if let Some(who) = who {
+            let taken = state.rates().take(who, clock::now());
+            taken.map_err(ApiError::too_many_requests)?;
+        }
+        match known {
+            Some((organization, _)) => Ok(Self { organization }),
+            None => Err(ApiError::unauthorized()),
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
-use super::body::id;
+use super::body::{Body, id};
 use super::error::ApiError;
 use super::state::ApiState;
 use super::types::{Paged, Paging, Search, Success, Time};
@@ -12,6 +12,7 @@ use crate::call::end::EndReason;
 use crate::call::trace::Timeline;
 use crate::id::{CallId, CredentialId, MeetingId, ParticipantId, SessionId, TrunkId};
 use crate::meeting::quality::{DirectionReport, QualityPoint};
+use crate::meeting::signal::Source;
 use crate::run::calls::LiveCall;
 use crate::run::clock;
 use crate::store::call::{CallFilter, CallQuality, StoredCall};
@@ -261,6 +262,51 @@ pub(super) async fn hang_up(
         return Err(ApiError::not_found("call in progress"));
     }
     Ok(Success(call.into()))
+}
+
+/// Whether the call is muted.
+#[derive(Deserialize)]
+pub(super) struct Mute {
+    #[serde(default = "yes")]
+    muted: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Mutes or unmutes a phone in its meeting, at the server.
+pub(super) async fn mute(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(call): Path<String>,
+    Body(body): Body<Mute>,
+) -> Result<Success<CallView>, ApiError> {
+    let (call, meeting) = seated(&state, caller, &call)?;
+    let source = Source::Microphone;
+    let directory = state.directory();
+    let found = directory
+        .mute(meeting, call.participant, source, body.muted)
+        .await;
+    match found {
+        true => Ok(Success(call.into())),
+        false => Err(not_seated()),
+    }
+}
+
+/// A call in progress and the meeting it is in.
+fn seated(state: &ApiState, caller: Caller, call: &str) -> Result<(LiveCall, MeetingId), ApiError> {
+    let call = state.calls().find(caller.organization, id("call", call)?);
+    let call = call.ok_or_else(|| ApiError::not_found("call in progress"))?;
+    let meeting = call.meeting.ok_or_else(not_seated)?;
+    Ok((call, meeting))
+}
+
+fn not_seated() -> ApiError {
+    ApiError::conflict(
+        "not_in_meeting",
+        "the call is not in its meeting, or has no voice there",
+    )
 }
 
 /// Those in progress that the query wants, newest first. They have no outcome yet.

@@ -2,6 +2,7 @@
 //! know is logged where the error is made.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
@@ -20,6 +21,8 @@ pub struct ApiError {
     pub code: &'static str,
     /// For people; says nothing they may not know.
     pub message: Cow<'static, str>,
+    /// Seconds after which trying again may help.
+    pub retry_after_s: Option<u64>,
 }
 
 impl ApiError {
@@ -28,6 +31,20 @@ impl ApiError {
             status,
             code,
             message: message.into(),
+            retry_after_s: None,
+        }
+    }
+
+    /// Too many requests: the next may come after `wait`.
+    pub fn too_many_requests(wait: Duration) -> Self {
+        let refusal = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "too many requests; try again after Retry-After seconds",
+        );
+        Self {
+            retry_after_s: Some(wait.as_secs() + 1),
+            ..refusal
         }
     }
 
@@ -93,11 +110,15 @@ impl ApiError {
 
     /// Worth trying again soon.
     pub fn busy() -> Self {
-        Self::new(
+        let refusal = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
             "the server is busy; try again in a second",
-        )
+        );
+        Self {
+            retry_after_s: Some(1),
+            ..refusal
+        }
     }
 
     /// Our own failure; the cause must have been logged.
@@ -137,10 +158,9 @@ impl IntoResponse for ApiError {
                 HeaderValue::from_static("Basic realm=\"ringbridge\", charset=\"UTF-8\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after_s {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -12,6 +12,7 @@ pub mod token;
 
 mod active_session;
 mod admin;
+mod analytics;
 mod auth;
 mod bans;
 mod body;
@@ -24,6 +25,7 @@ mod observe;
 mod openapi;
 mod participants;
 mod presets;
+mod rates;
 mod routing_rules;
 mod sessions;
 mod signal_ws;
@@ -133,7 +135,7 @@ fn rest() -> Router<ApiState> {
         )
         .route(
             "/meetings/{meeting}/participants/{participant}/token",
-            post(participants::renew_token),
+            post(participants::renew_token).delete(participants::revoke_tokens),
         )
         .route(
             "/meetings/{meeting}/active-session",
@@ -176,6 +178,7 @@ fn rest() -> Router<ApiState> {
             "/sessions/{session}/participants",
             get(sessions::participants),
         )
+        .route("/analytics/daywise", get(analytics::daywise))
         .route("/webhooks", post(webhooks::create).get(webhooks::list))
         .route(
             "/webhooks/{webhook}",
@@ -217,6 +220,7 @@ fn rest() -> Router<ApiState> {
         .route("/sip/calls", get(calls::list))
         .route("/sip/calls/{call}", get(calls::show))
         .route("/sip/calls/{call}/hang-up", post(calls::hang_up))
+        .route("/sip/calls/{call}/mute", post(calls::mute))
         .route("/sip/calls/{call}/dtmf", post(call_keys::send))
 }
 

@@ -1,5 +1,7 @@
 //! `/v2/meetings/{id}/participants`: who may join, each with a token.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,9 +11,10 @@ use super::body::{Body, id};
 use super::error::ApiError;
 use super::state::ApiState;
 use super::token::Claims;
-use super::types::{Created, Paged, Paging, Success, Time};
+use super::types::{Created, Paged, Paging, Search, Success, Time};
 use super::{meetings, text};
 use crate::id::{OrganizationId, ParticipantId};
+use crate::limits::{INVITE_TOKEN_LIFE, PARTICIPANT_TOKEN_LIFE};
 use crate::run::directory::Holders;
 use crate::store::participant::{ParticipantChange, ParticipantDraft, StoredParticipant};
 use crate::store::preset::PRESET_PARTICIPANT;
@@ -151,8 +154,7 @@ async fn tell_session(
     Ok(())
 }
 
-/// Removes the participant; tokens made for it open nothing from now on. Who is in a session is
-/// removed from it by `active-session/kick`.
+/// Removes the participant, from its session too; tokens made for it open nothing from now on.
 pub(super) async fn remove(
     State(state): State<ApiState>,
     caller: Caller,
@@ -166,17 +168,64 @@ pub(super) async fn remove(
     if !removed {
         return Err(ApiError::not_found("participant"));
     }
+    state.directory().kick(found.meeting, &[found.id]).await;
     Ok(Success(found.into()))
+}
+
+/// What a fresh token is.
+#[derive(Deserialize)]
+pub(super) struct TokenQuery {
+    /// How long it opens the meeting.
+    expires_in_s: Option<u64>,
+    /// Whether it is the only one from now on.
+    revoke_others: Option<bool>,
 }
 
 pub(super) async fn renew_token(
     State(state): State<ApiState>,
     caller: Caller,
     Path((meeting, participant)): Path<(String, String)>,
+    Search(query): Search<TokenQuery>,
 ) -> Result<Success<Value>, ApiError> {
-    let found = find(&state, caller.organization, &meeting, &participant).await?;
-    let token = token(&state, caller.organization, &found)?;
+    let life = match query.expires_in_s {
+        None => PARTICIPANT_TOKEN_LIFE,
+        Some(seconds) if (60..=INVITE_TOKEN_LIFE.as_secs()).contains(&seconds) => {
+            Duration::from_secs(seconds)
+        }
+        Some(_) => {
+            let most = INVITE_TOKEN_LIFE.as_secs();
+            let message = format!("expires_in_s must be 60 to {most}");
+            return Err(ApiError::bad_request("invalid_query", message));
+        }
+    };
+    let mut found = find(&state, caller.organization, &meeting, &participant).await?;
+    if query.revoke_others == Some(true) {
+        found = revoke(&state, &found).await?;
+    }
+    let claims = Claims::participant(caller.organization, &found).lasting(life);
+    let token = mint(&state, &claims)?;
     Ok(Success(json!({ "token": token })))
+}
+
+/// Makes the participant's tokens worthless and ends its seat.
+pub(super) async fn revoke_tokens(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path((meeting, participant)): Path<(String, String)>,
+) -> Result<Success<ParticipantView>, ApiError> {
+    let found = find(&state, caller.organization, &meeting, &participant).await?;
+    Ok(Success(revoke(&state, &found).await?.into()))
+}
+
+async fn revoke(
+    state: &ApiState,
+    participant: &StoredParticipant,
+) -> Result<StoredParticipant, ApiError> {
+    let (meeting, id) = (participant.meeting, participant.id);
+    let revoked = state.store().revoke_tokens(meeting, id).await?;
+    let revoked = revoked.ok_or_else(|| ApiError::not_found("participant"))?;
+    state.directory().kick(meeting, &[id]).await;
+    Ok(revoked)
 }
 
 async fn find(
@@ -212,11 +261,12 @@ fn token(
     organization: OrganizationId,
     participant: &StoredParticipant,
 ) -> Result<String, ApiError> {
-    state
-        .tokens()
-        .mint(&Claims::participant(organization, participant))
-        .map_err(|error| {
-            tracing::error!(%error, "no token for a participant");
-            ApiError::internal()
-        })
+    mint(state, &Claims::participant(organization, participant))
+}
+
+fn mint(state: &ApiState, claims: &Claims) -> Result<String, ApiError> {
+    state.tokens().mint(claims).map_err(|error| {
+        tracing::error!(%error, "no token for a participant");
+        ApiError::internal()
+    })
 }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::console::ConsoleSessions;
 use super::health::Readiness;
+use super::rates::Rates;
 use super::token::TokenKey;
 use super::whip::OneShots;
 use crate::id::MeetingId;
@@ -82,6 +83,7 @@ struct Inner {
     tokens: TokenKey,
     console: ConsoleSessions,
     signal_sockets: Arc<Semaphore>,
+    rates: Rates,
     one_shots: OneShots,
 }
 
@@ -95,6 +97,7 @@ impl ApiState {
                 tokens,
                 console: ConsoleSessions::default(),
                 signal_sockets: Arc::new(Semaphore::new(SIGNAL_SOCKETS_MAX)),
+                rates: Rates::default(),
                 one_shots: OneShots::default(),
             }),
         }
@@ -173,6 +176,11 @@ impl ApiState {
     /// Who is logged in to the console.
     pub(super) fn console(&self) -> &ConsoleSessions {
         &self.inner.console
+    }
+
+    /// How often the API may be called.
+    pub(super) fn rates(&self) -> &Rates {
+        &self.inner.rates
     }
 
     /// One permit for each signalling WebSocket, publisher and player.

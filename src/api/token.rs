@@ -36,6 +36,9 @@ pub struct Claims {
     /// A guest's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The participant's serial when it was made; another one since revokes it.
+    #[serde(default)]
+    pub serial: u32,
 }
 
 impl Claims {
@@ -49,6 +52,7 @@ impl Claims {
             participant: None,
             guest: false,
             name: None,
+            serial: 0,
         }
     }
 
@@ -62,6 +66,15 @@ impl Claims {
             participant: Some(participant.id),
             guest: false,
             name: None,
+            serial: participant.token_serial,
+        }
+    }
+
+    /// The same for so long only.
+    pub fn lasting(self, life: Duration) -> Self {
+        Self {
+            exp: expiry(life),
+            ..self
         }
     }
 

@@ -1,4 +1,4 @@
-//! The join page and its files, embedded from `web/` when the binary was built.
+//! The join page, the page to try the API, and their files, embedded from `web/` when the binary was built.
 
 use std::sync::LazyLock;
 
@@ -46,6 +46,7 @@ pub(super) fn routes() -> Router<ApiState> {
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/join") }))
         .route("/join", get(join))
+        .route("/docs", get(docs))
         .merge(assets())
 }
 
@@ -56,6 +57,10 @@ pub(super) fn assets() -> Router<ApiState> {
 
 async fn join(headers: HeaderMap) -> Response {
     serve("join.html", &headers)
+}
+
+async fn docs(headers: HeaderMap) -> Response {
+    serve("docs.html", &headers)
 }
 
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {

@@ -230,18 +230,44 @@ impl Profile {
 
     /// Attributes of the robo participant, from the call's headers: at most
     /// [`PROFILE_ATTRIBUTES_MAX`], each value cut at [`PROFILE_ATTRIBUTE_BYTES_MAX`] and without
-    /// control characters, since it comes from the network and goes to browsers.
-    pub fn attributes(&self, headers: &[(String, String)]) -> BTreeMap<String, String> {
+    /// control characters, since it comes from the network and goes to browsers. `private`: the
+    /// caller withholds its identity, and headers that tell it are left out.
+    pub fn attributes(
+        &self,
+        headers: &[(String, String)],
+        private: bool,
+    ) -> BTreeMap<String, String> {
         let mut attributes = BTreeMap::new();
         for (name, value) in headers {
             if attributes.len() == PROFILE_ATTRIBUTES_MAX {
                 break;
             }
-            if let Some(attribute) = self.attribute_of(&name.to_ascii_lowercase()) {
+            let name = name.to_ascii_lowercase();
+            if let Some((attribute, value)) = self.parameter_attribute(&name, value) {
+                attributes.entry(attribute).or_insert_with(|| tame(value));
+            }
+            if private && TELLS_WHO.contains(&name.as_str()) {
+                continue;
+            }
+            if let Some(attribute) = self.attribute_of(&name) {
                 attributes.entry(attribute).or_insert_with(|| tame(value));
             }
         }
         attributes
+    }
+
+    /// The attribute that a parameter of this header gives: `P-Asserted-Identity;verstat`. Carriers
+    /// put it into the user part of the URI, or after it.
+    fn parameter_attribute<'a>(&self, header: &str, value: &'a str) -> Option<(String, &'a str)> {
+        self.header_attributes.iter().find_map(|(key, attribute)| {
+            let wanted = key.strip_prefix(header)?.strip_prefix(';')?;
+            let found = value.split(';').skip(1).find_map(|part| {
+                let (name, value) = part.split_once('=')?;
+                name.trim().eq_ignore_ascii_case(wanted).then_some(value)
+            })?;
+            let end = found.find(['@', '>', ' ', ',', '?']).unwrap_or(found.len());
+            Some((attribute.clone(), &found[..end]))
+        })
     }
 
     fn attribute_of(&self, header: &str) -> Option<String> {
@@ -256,6 +282,16 @@ impl Profile {
             })
     }
 }
+
+/// Headers (lower case) that tell who calls, whatever the caller wishes.
+const TELLS_WHO: [&str; 6] = [
+    "from",
+    "history-info",
+    "identity",
+    "p-asserted-identity",
+    "p-preferred-identity",
+    "remote-party-id",
+];
 
 /// The digits of a dialled number: carriers write the same one as `+1415…`, `1415…`, `1-415-…`.
 pub(super) fn digits(number: &str) -> String {
@@ -398,11 +434,14 @@ mod tests {
         let profiles = with_trunk(CARRIER);
         let carrier = &profiles.profiles["carrier"];
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let attributes = carrier.attributes(&[
-            header("DIVERSION", "<sip:+1@x>"),
-            header("X-Account", "seven\u{7}\r\n"),
-            header("Via", "no"),
-        ]);
+        let attributes = carrier.attributes(
+            &[
+                header("DIVERSION", "<sip:+1@x>"),
+                header("X-Account", "seven\u{7}\r\n"),
+                header("Via", "no"),
+            ],
+            false,
+        );
         assert_eq!(attributes["sip.diversion"], "<sip:+1@x>");
         assert_eq!(attributes["sip.h.x-account"], "seven");
         assert_eq!(attributes.len(), 2);
@@ -410,13 +449,41 @@ mod tests {
         let flood: Vec<_> = (0..200)
             .map(|n| header(&format!("X-{n}"), &"é".repeat(2_000)))
             .collect();
-        let attributes = carrier.attributes(&flood);
+        let attributes = carrier.attributes(&flood, false);
         assert_eq!(attributes.len(), PROFILE_ATTRIBUTES_MAX);
         assert!(
             attributes
                 .values()
                 .all(|value| value.len() <= PROFILE_ATTRIBUTE_BYTES_MAX)
         );
+    }
+
+    #[test]
+    fn a_callers_identity_is_told_with_its_verification_unless_withheld() {
+        let identity = "[attributes]\n\"P-Asserted-Identity\" = \"sip.assertedIdentity\"\n\
+            \"P-Asserted-Identity;verstat\" = \"sip.verstat\"\n\"Identity\" = \"sip.identity\"\n";
+        let text = CARRIER.replace("[attributes]", identity);
+        let profiles = with_trunk(&text);
+        let carrier = &profiles.profiles["carrier"];
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        for asserted in [
+            "<sip:+1333;verstat=TN-Validation-Passed@192.0.2.1:5060>",
+            "\"Ann\" <sip:+1333@192.0.2.1>;verstat=TN-Validation-Passed",
+            "<tel:+1333;Verstat=TN-Validation-Passed>",
+        ] {
+            let headers = [
+                header("P-Asserted-Identity", asserted),
+                header("Identity", "eyJ..;info=<https://cert.example>"),
+                header("Diversion", "<sip:+1@x>"),
+            ];
+            let told = carrier.attributes(&headers, false);
+            assert_eq!(told["sip.verstat"], "TN-Validation-Passed", "{asserted}");
+            assert_eq!(told["sip.assertedIdentity"], asserted);
+            let withheld = carrier.attributes(&headers, true);
+            assert_eq!(withheld["sip.verstat"], "TN-Validation-Passed");
+            assert_eq!(withheld["sip.diversion"], "<sip:+1@x>");
+            assert_eq!(withheld.len(), 2, "{withheld:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,37 @@
-//! How a refusal of ours, or of a meeting, is told to the phone.
+//! How a call is refused.
 
 use crate::call::end::Refusal;
+use crate::run::call_task::CallContext;
 use crate::run::directory::JoinRefusal;
-use crate::sip::endpoint::Refusal as SipRefusal;
+use crate::run::sip_task::SipCommand;
+use crate::sip::endpoint::{DialogId, Refusal as SipRefusal};
+use crate::telemetry::sip_event::CallTurnedAway;
 
-/// As the SIP endpoint sends it; `label` is for customers who asked for it.
+pub(super) async fn turn_away(
+    context: &CallContext,
+    dialog: DialogId,
+    refusal: Refusal,
+    report_headers: bool,
+) {
+    let (outcome, reason) = (refusal.outcome().label(), refusal.label());
+    CallTurnedAway { outcome, reason }.emit(&context.metrics);
+    let label = report_headers.then_some(reason);
+    refuse(context, dialog, refusal, label).await;
+}
+
+pub(super) async fn refuse(
+    context: &CallContext,
+    dialog: DialogId,
+    refusal: Refusal,
+    label: Option<&'static str>,
+) {
+    let refusal = sip_refusal(refusal, label);
+    context
+        .sip
+        .send(SipCommand::Refuse { dialog, refusal })
+        .await;
+}
+
 pub(super) fn sip_refusal(refusal: Refusal, label: Option<&'static str>) -> SipRefusal {
     let sip = refusal.sip();
     let mut headers = Vec::new();
@@ -21,7 +48,6 @@ pub(super) fn sip_refusal(refusal: Refusal, label: Option<&'static str>) -> SipR
     }
 }
 
-/// As the call understands it.
 pub(super) fn refusal_of(refusal: JoinRefusal) -> Refusal {
     match refusal {
         JoinRefusal::MeetingFull => Refusal::MeetingFull,

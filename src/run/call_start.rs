@@ -91,7 +91,7 @@ pub(super) fn start_of(context: &CallContext, invite: Invite) -> Result<Start, R
         call_id_header: invite.call_id,
         credential: invite.credential,
         organization: grant.organization,
-        attributes: profile.attributes(&invite.headers),
+        attributes: profile.attributes(&invite.headers, invite.caller.privacy),
         offer: invite.offer,
         profile: CallProfile {
             name: profile.name.clone(),

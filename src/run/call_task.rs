@@ -19,7 +19,7 @@ use crate::net::ports::{PortPool, RtpSockets};
 use crate::net::routes::Routes;
 use crate::run::call_news::CallNews;
 use crate::run::call_record::{ending, keep};
-use crate::run::call_refusal::{refusal_of, sip_refusal};
+use crate::run::call_refusal::{refusal_of, refuse, sip_refusal, turn_away};
 use crate::run::call_start::{PeerFacts, Start, look_up, start_of};
 use crate::run::call_tap::SharedTrace;
 use crate::run::calls::{CallSeat, Calls, LiveCall, NoRoom, TrunkLimits};
@@ -31,7 +31,6 @@ use crate::sip::endpoint::{DialogId, Event, Info, Invite, OfferMethod, Terminati
 use crate::store::Store;
 use crate::store::credential::CredentialGrant;
 use crate::telemetry::metric::sip::SipMetrics;
-use crate::telemetry::sip_event::CallTurnedAway;
 
 /// What every call task shares.
 pub struct CallContext {
@@ -72,7 +71,7 @@ pub async fn run(
         trunk,
     } = match start_of(&context, *invite) {
         Ok(start) => start,
-        Err(refusal) => return turn_away(&context, dialog, refusal).await,
+        Err(refusal) => return turn_away(&context, dialog, refusal, false).await,
     };
     let (hang_up, hang_ups) = mpsc::channel(1);
     let live = LiveCall {
@@ -103,8 +102,13 @@ pub async fn run(
     });
     let seat = match context.calls.admit(live, limits, hang_up) {
         Ok(seat) => seat,
-        Err(NoRoom::Process) => return turn_away(&context, dialog, Refusal::Overloaded).await,
-        Err(NoRoom::Trunk) => return turn_away(&context, dialog, Refusal::TrunkBusy).await,
+        Err(full) => {
+            let refusal = match full {
+                NoRoom::Process => Refusal::Overloaded,
+                NoRoom::Trunk => Refusal::TrunkBusy,
+            };
+            return turn_away(&context, dialog, refusal, peer.report_headers).await;
+        }
     };
     seat.traced(trace.clone());
     context.metrics.calls.inc();
@@ -464,23 +468,4 @@ async fn next_leg_event(leg: &mut Option<PhoneSeat>) -> Option<Option<LegEvent>>
         Some(leg) => Some(leg.events.recv().await),
         None => std::future::pending().await,
     }
-}
-
-async fn turn_away(context: &CallContext, dialog: DialogId, refusal: Refusal) {
-    let (outcome, reason) = (refusal.outcome().label(), refusal.label());
-    CallTurnedAway { outcome, reason }.emit(&context.metrics);
-    refuse(context, dialog, refusal, None).await;
-}
-
-async fn refuse(
-    context: &CallContext,
-    dialog: DialogId,
-    refusal: Refusal,
-    label: Option<&'static str>,
-) {
-    let refusal = sip_refusal(refusal, label);
-    context
-        .sip
-        .send(SipCommand::Refuse { dialog, refusal })
-        .await;
 }

@@ -15,6 +15,7 @@ mod row;
 mod schema;
 mod thread;
 
+pub mod analytics;
 pub mod call;
 pub mod credential;
 pub mod document;

@@ -23,6 +23,8 @@ pub struct StoredParticipant {
     pub preset_name: String,
     /// The API user's own reference.
     pub custom_participant_id: Option<String>,
+    /// What its tokens must carry: another number revokes all before.
+    pub token_serial: u32,
     /// When it was made.
     pub created_at: OffsetDateTime,
     /// When it was last changed.
@@ -162,6 +164,32 @@ impl Store {
         .await
     }
 
+    /// Makes all tokens of a meeting's participant worthless; `None` when it has no such
+    /// participant.
+    ///
+    /// # Errors
+    /// As any store operation.
+    pub async fn revoke_tokens(
+        &self,
+        meeting: MeetingId,
+        id: ParticipantId,
+    ) -> Result<Option<StoredParticipant>, StoreError> {
+        self.run(Operation::Write, move |db| {
+            Ok(db
+                .conn
+                .prepare_cached(
+                    "UPDATE participants SET token_serial = token_serial + 1, updated_at = ?3
+                     WHERE id = ?1 AND meeting_id = ?2 RETURNING *",
+                )?
+                .query_row(
+                    params![id.to_string(), meeting.to_string(), db.unix_ns()],
+                    from_row,
+                )
+                .optional()?)
+        })
+        .await
+    }
+
     /// Removes a meeting's participant, so that its tokens open nothing; false when there was none.
     ///
     /// # Errors
@@ -201,6 +229,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredParticipant> {
         picture: row.get("picture")?,
         preset_name: row.get("preset_name")?,
         custom_participant_id: row.get("custom_participant_id")?,
+        token_serial: row.get("token_serial")?,
         created_at: row::time(row, "created_at")?,
         updated_at: row::time(row, "updated_at")?,
     })

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     WEBHOOKS,
     CALL_TIMELINES,
     CALL_QUALITY,
+    TOKEN_SERIALS,
 ];
 
 const FIRST: &str = "
@@ -215,6 +216,10 @@ CREATE INDEX calls_open ON calls (id) WHERE open = 1;
 /// Each way of a call's media and its curve, as JSON: read whole, searched by nobody.
 const CALL_QUALITY: &str = "
 ALTER TABLE calls ADD COLUMN quality TEXT;
+";
+
+const TOKEN_SERIALS: &str = "
+ALTER TABLE participants ADD COLUMN token_serial INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The database's schema version is `found`, newer than `known`.

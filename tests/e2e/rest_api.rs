@@ -128,6 +128,29 @@ async fn a_phone_muted_by_the_api_is_not_heard_until_it_is_unmuted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_muted_by_the_api() {
+    let server = Server::start();
+    let mut ann = dial(&server).call().await.expect("the call is answered");
+    let _ann_media = ann.media(Voice::tone(ANN_HZ, 8_000)).unwrap();
+    let mut ben = dial(&server).call().await.expect("the call is answered");
+    let ben_media = ben.media(Voice::tone(BEN_HZ, 8_000)).unwrap();
+    ben_media.ear().wait_for_tone(ANN_HZ, SOON).await.unwrap();
+    let first = list(&server, "/sip/calls?status=LIVE")
+        .pop()
+        .expect("a call");
+    let one = format!("/sip/calls/{}", first["id"].as_str().unwrap());
+    post(&server, &format!("{one}/mute"), json!({}));
+    wait::until("silence from the muted", SOON, || {
+        ben_media.ear().tone_share(ANN_HZ) < ABSENT
+    });
+    post(&server, &format!("{one}/mute"), json!({ "muted": false }));
+    ben_media.ear().wait_for_tone(ANN_HZ, SOON).await.unwrap();
+
+    assert_eq!(ann.hang_up().await.unwrap(), 200);
+    assert_eq!(ben.hang_up().await.unwrap(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_made_by_the_api_open_what_they_list_until_they_are_deleted() {
     let server = Server::start();
     let other = post(&server, "/meetings", json!({ "title": "Other" }));

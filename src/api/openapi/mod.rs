@@ -51,6 +51,7 @@ pub(super) fn document() -> Value {
             { "name": "presets" },
             { "name": "sessions" },
             { "name": "webhooks" },
+            { "name": "analytics" },
             { "name": "sip" },
             { "name": "media" },
             { "name": "server" },

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
+use crate::limits::{INVITE_TOKEN_LIFE, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 
 /// What an operation answers with when it goes well.
 #[derive(Clone, Copy)]
@@ -94,7 +94,10 @@ const OPERATIONS: &[Operation] = operations! {
         NONE, [] => One("Participant");
     post "/v2/meetings/{meeting}/participants/{participant}/token", "participants", renew_token,
         "Get a fresh token",
-        NONE, [] => One("Token");
+        NONE, ["expires_in_s", "revoke_others"] => One("Token");
+    delete "/v2/meetings/{meeting}/participants/{participant}/token", "participants", revoke_tokens,
+        "Make all of its tokens worthless and end its seat",
+        NONE, [] => One("Participant");
 
     get "/v2/meetings/{meeting}/active-session", "active session", get_active_session,
         "Show who is in the meeting now",
@@ -222,6 +225,13 @@ const OPERATIONS: &[Operation] = operations! {
     post "/v2/sip/calls/{call}/hang-up", "sip", hang_up_call,
         "End a call in progress",
         NONE, [] => One("Call");
+    post "/v2/sip/calls/{call}/mute", "sip", mute_call,
+        "Mute or unmute a phone in its meeting",
+        Some("CallMute"), [] => One("Call");
+
+    get "/v2/analytics/daywise", "analytics", analytics_daywise,
+        "Show minutes and participants, day by day",
+        NONE, ["start_date", "end_date"] => One("Days");
     post "/v2/sip/calls/{call}/dtmf", "sip", send_call_dtmf,
         "Press keys in the ear of a call's phone",
         Some("CallDtmf"), [] => One("Call");
@@ -305,12 +315,13 @@ fn responses(operation: &Operation) -> Value {
             "content": { "application/json": { "schema": schema } },
         },
         "401": error("Unauthorized"),
+        "429": error("TooManyRequests"),
         "503": error("Busy"),
     });
     if operation.path.contains('{') {
         responses["404"] = error("NotFound");
     }
-    if paged {
+    if paged || !operation.query.is_empty() {
         responses["400"] = error("BadRequest");
     }
     if operation.body.is_some() {
@@ -325,6 +336,7 @@ fn responses(operation: &Operation) -> Value {
             | "update_preset"
             | "create_sip_credential"
             | "create_trunk"
+            | "mute_call"
             | "create_webhook"
             | "create_routing_rule"
     ) {
@@ -336,6 +348,13 @@ fn responses(operation: &Operation) -> Value {
 fn parameter(name: &str) -> Value {
     let schema = match name {
         "status" => json!({ "type": "string", "enum": ["LIVE", "ENDED"] }),
+        "start_date" | "end_date" => json!({
+            "type": "string", "format": "date", "pattern": "^(19[7-9]|2[0-9]{2})[0-9]-[01][0-9]-[0-3][0-9]$",
+        }),
+        "expires_in_s" => json!({
+            "type": "integer", "minimum": 60, "maximum": INVITE_TOKEN_LIFE.as_secs(),
+        }),
+        "revoke_others" => json!({ "type": "boolean" }),
         "delivery_status" => json!({
             "type": "string", "enum": ["PENDING", "DELIVERED", "FAILED"],
         }),

@@ -133,6 +133,10 @@ pub(super) fn responses() -> Value {
         ("NotJson", "The body is not declared to be JSON."),
         ("Unprocessable", "A value in the body is not possible."),
         (
+            "TooManyRequests",
+            "Too many requests; try again after Retry-After seconds.",
+        ),
+        (
             "Busy",
             "The server is busy; try again after Retry-After seconds.",
         ),

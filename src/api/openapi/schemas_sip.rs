@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::shape::{
-    Field, body, count, flag, id, line, nullable, nullable_id, nullable_time, object, optional,
-    text, time,
+    Field, body, count, flag, id, line, nullable, nullable_id, nullable_time, number, object,
+    optional, text, time,
 };
 use crate::run::webhook::EVENTS;
 
@@ -19,6 +19,18 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         ("TrunkChange", optional(&trunk_fields())),
         ("RoutingRule", kept(rule_fields())),
         ("RoutingRuleBody", optional(&rule_fields())),
+        ("CallMute", optional(&[("muted", flag("False unmutes."))])),
+        (
+            "Days",
+            json!({ "type": "array", "items": object(&[
+            ("date", json!({ "type": "string", "format": "date", "description": "In UTC." })),
+            ("sessions", count("Sessions that somebody joined.")),
+            ("participants", count("Stays, phones' too; each counts for the day it began.")),
+            ("minutes", number("Their minutes.")),
+            ("phone_participants", count("Phones' stays.")),
+            ("phone_minutes", number("Their minutes.")),
+        ]) }),
+        ),
         ("Webhook", kept(webhook_fields())),
         (
             "NewWebhook",

@@ -26,6 +26,8 @@ pub(in crate::api) enum Refusal {
     MeetingInactive,
     #[error("the token's preset no longer exists")]
     UnknownPreset,
+    #[error("the token was revoked")]
+    TokenRevoked,
     #[error("the participant was removed")]
     ParticipantRemoved,
     #[error("the meeting is full")]
@@ -47,6 +49,7 @@ impl Refusal {
             Self::UnknownMeeting => "unknown_meeting",
             Self::MeetingInactive => "meeting_inactive",
             Self::UnknownPreset => "unknown_preset",
+            Self::TokenRevoked => "token_revoked",
             Self::ParticipantRemoved => "participant_removed",
             Self::MeetingFull => "meeting_full",
             Self::Draining => "draining",
@@ -149,6 +152,12 @@ async fn joining(
         ),
         _ => None,
     };
+    if stored
+        .as_ref()
+        .is_some_and(|stored| stored.token_serial != claims.serial)
+    {
+        return Err(Refusal::TokenRevoked);
+    }
     let preset_name = stored
         .as_ref()
         .map_or(&claims.preset, |stored| &stored.preset_name);

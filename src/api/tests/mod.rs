@@ -4,6 +4,7 @@ mod bans;
 mod console;
 mod health;
 mod joined;
+mod limits;
 mod lists;
 mod moderation;
 mod openapi;

@@ -42,10 +42,14 @@ async fn the_join_page_allows_nothing_from_elsewhere_and_is_sent_once() {
 #[tokio::test]
 async fn every_file_the_page_names_is_served_and_nothing_beside_the_folder() {
     let server = Server::start().await;
-    let page = server.client.get(format!("{}/join", server.base));
-    let page = page.send().await.unwrap().text().await.unwrap();
+    let mut pages = String::new();
+    for path in ["join", "docs"] {
+        let page = server.client.get(format!("{}/{path}", server.base));
+        pages += &page.send().await.unwrap().text().await.unwrap();
+    }
+    assert!(pages.contains("Ringbridge REST API"));
     let mut named = 0;
-    for part in page.split('"').filter(|part| part.starts_with("/assets/")) {
+    for part in pages.split('"').filter(|part| part.starts_with("/assets/")) {
         let response = server.client.get(format!("{}{part}", server.base));
         let response = response.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{part}");
@@ -53,7 +57,7 @@ async fn every_file_the_page_names_is_served_and_nothing_beside_the_folder() {
         assert_ne!(kind, "application/octet-stream", "{part}");
         named += 1;
     }
-    assert!(named >= 2);
+    assert!(named >= 4);
     for path in [
         "/assets/",
         "/assets/nope.js",

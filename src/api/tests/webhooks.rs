@@ -140,6 +140,10 @@ async fn a_disabled_webhook_gets_nothing_and_a_deleted_one_is_gone() {
         "it is told once: {changed}"
     );
     let (_ann, _) = join(&server, "Ann").await;
+    until("ann's event to have passed", async || {
+        server.get("/v2/sessions").await.1["data"][0]["live_participants"] == 1
+    })
+    .await;
     server.patch(&path, json!({ "enabled": true })).await;
     let (_ben, _) = join(&server, "Ben").await;
     until("ben's event", async || posted.lock().unwrap().len() == 1).await;

@@ -51,6 +51,7 @@ impl From<Refused> for ApiError {
             status,
             code,
             message,
+            retry_after_s: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         };
         match refused {
             Refused::TokenMissing => make(
