@@ -444,7 +444,8 @@ pub const API_REQUESTS_PER_SECOND: u32 = 200;
 pub const API_STRANGER_REQUESTS_BURST_MAX: u32 = 200;
 /// See [`API_STRANGER_REQUESTS_BURST_MAX`].
 pub const API_STRANGER_REQUESTS_PER_SECOND: u32 = 10;
-/// Callers whose requests are counted. When full, those who have been quiet are forgotten, else all.
+/// Callers whose requests are counted. When full, those who have been quiet are forgotten, else
+/// all.
 pub const API_CALLERS_RATED_MAX: usize = 10_000;
 /// Days of one analytics request.
 pub const ANALYTICS_DAYS_MAX: i64 = 366;

@@ -1,4 +1,5 @@
-//! The join page, the page to try the API, and their files, embedded from `web/` when the binary was built.
+//! The join page, the page to try the API, and their files, embedded from `web/` when the binary
+//! was built.
 
 use std::sync::LazyLock;
 

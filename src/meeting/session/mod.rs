@@ -17,8 +17,7 @@ use crate::meeting::bridge::AudioBridge;
 use crate::meeting::leg::{LegEvent, LegMedia, LegRemoval};
 use crate::meeting::participant::Joining;
 use crate::meeting::peer::{Peer, PeerSetup};
-use crate::meeting::phone::RTCP_BYTES_MAX;
-use crate::meeting::phone::{LegSeed, PhoneLeg};
+use crate::meeting::phone::{LegSeed, PhoneLeg, RTCP_BYTES_MAX};
 use crate::meeting::signal::{ByeReason, ServerMessage, Source, SourceState};
 use crate::meeting::snapshot::SessionSnapshot;
 use crate::meeting::speaker::Speaker;
@@ -42,6 +41,7 @@ mod tests;
 
 use chat::ChatRoom;
 pub use output::{BrowserPacket, Egress, LegSocket, SessionChange, SessionOutput};
+use phones::rtcp_socket;
 pub use rights::Holders;
 use seat::{Browser, Media, Seat};
 use waiting::Admitted;
@@ -488,13 +488,5 @@ impl Session {
 fn take_transmits(egress: &mut Egress, seat: SeatId, peer: &mut Peer) {
     while let Some((to, bytes)) = peer.poll_transmit() {
         egress.browsers.push(BrowserPacket { seat, to, bytes });
-    }
-}
-
-fn rtcp_socket(leg: &PhoneLeg) -> LegSocket {
-    if leg.has_rtcp_mux() {
-        LegSocket::Rtp
-    } else {
-        LegSocket::Rtcp
     }
 }

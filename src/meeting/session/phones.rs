@@ -216,3 +216,12 @@ impl Session {
         self.outputs.push_back(SessionOutput::Leg { seat, event });
     }
 }
+
+/// Where RTCP to a phone leaves from.
+pub(super) fn rtcp_socket(leg: &PhoneLeg) -> LegSocket {
+    if leg.has_rtcp_mux() {
+        LegSocket::Rtp
+    } else {
+        LegSocket::Rtcp
+    }
+}
