@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 
 use super::publish::TrackPacket;
-use super::{JoinError, Media, Session, SessionChange, SessionOutput};
+use super::{JoinError, LegSocket, Media, Session, SessionChange, SessionOutput};
 use crate::audio::opus::EncoderSettings;
 use crate::id::ParticipantId;
 use crate::meeting::ear::KeyError;
