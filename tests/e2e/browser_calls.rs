@@ -12,6 +12,7 @@ const SOON: Duration = Duration::from_secs(5);
 const ADA: Fakes = Fakes {
     tone_hz: Some(440.0),
     colour: Some("rgb(200,30,30)"),
+    large: false,
     microphone_error: None,
     sound_held_back: false,
 };

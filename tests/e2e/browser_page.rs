@@ -14,6 +14,7 @@ const HEADSET_OFFSET_HZ: f64 = 210.0;
 const ADA: Fakes = Fakes {
     tone_hz: Some(440.0),
     colour: Some("rgb(200,30,30)"),
+    large: false,
     microphone_error: None,
     sound_held_back: false,
 };
@@ -94,6 +95,31 @@ fn the_speaker_or_who_is_pinned_stands_in_front_and_the_people_list_marks_phones
     ));
     phone.hang_up();
     ada.wait("document.querySelectorAll('#people-list .person').length === 2");
+}
+
+#[test]
+fn a_small_tile_is_sent_the_small_picture() {
+    let server = Server::start();
+    let chromium = Chromium::start();
+    let large = Fakes { large: true, ..ADA };
+    let grace = chromium.join("Grace", &server, large);
+    grace.click("#camera");
+    let ada = chromium.join("Ada", &server, Fakes::default());
+    let mut phone = Baresip::start(&server, 620.0);
+    phone.call();
+    ada.wait_for_tiles("robo", 1);
+    let pin = |kind: &str| {
+        ada.evaluate(&format!(
+            "document.querySelector('.tile[data-kind={kind}] .tile-pin').click()"
+        ));
+    };
+    let width = "document.querySelector('.tile[data-kind=browser] video')?.videoWidth";
+    let patience = Duration::from_secs(30);
+    pin("browser");
+    ada.wait_within(&format!("{width} === 1280"), patience);
+    pin("browser");
+    pin("robo");
+    ada.wait_within(&format!("{width} === 320"), patience);
 }
 
 #[test]

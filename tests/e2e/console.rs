@@ -237,8 +237,20 @@ fn meetings_credentials_presets_trunks_and_rules_are_made_changed_and_removed() 
         rule["meeting_id"],
         Value::from(server.card.meeting_id.clone())
     );
+    go(&page, "webhooks", "Webhooks");
+    page.click("#new");
+    page.fill("#field-name", "Ours");
+    page.fill("#field-url", "https://hooks.example.com/ringbridge");
+    page.fill("#field-events", "call.ended\nmeeting.started");
+    save();
+    page.wait("document.querySelectorAll('#dialog code').length === 1");
+    page.click("#dialog-buttons button");
+    rows(1);
+    page.click("#view tbody a");
+    page.wait_for_text("Nothing has been sent yet.");
     for place in [
         "",
+        "webhooks",
         "presets",
         "credentials",
         "trunks",

@@ -1,4 +1,4 @@
-import { badge, button, el, facts, figure, head, section, shortId, table, when } from './parts.js';
+import { badge, button, el, facts, head, section, shortId, table, when } from './parts.js';
 
 const REFRESH_MS = 5000;
 
@@ -17,7 +17,7 @@ export async function deliveries(api, node, go, id) {
       ['Id', hook.id],
     ]),
   );
-  if (!['/webhooks/{webhook}/deliveries', '/webhooks/{id}/deliveries'].some((known) => api.has(known))) return undefined;
+  if (!api.has('/webhooks/{webhook}/deliveries')) return undefined;
   const { data } = await api.get(`${path}/deliveries?per_page=50`);
   const replay = (delivery) =>
     button('Send again', async () => {
@@ -30,8 +30,8 @@ export async function deliveries(api, node, go, id) {
       delivery.event,
       badge(state || '–', STATES[state] ?? 'soft'),
       String(delivery.attempts ?? '–'),
-      String(delivery.response_status ?? delivery.last_status ?? '–'),
-      figure(delivery.response_ms, 'ms'),
+      String(delivery.last_status ?? delivery.last_error ?? '–'),
+      when(delivery.finished_at),
       when(delivery.created_at),
       shortId(delivery.id),
       replay(delivery),
@@ -40,7 +40,7 @@ export async function deliveries(api, node, go, id) {
   node.append(
     section(
       'Deliveries',
-      table('Deliveries', ['Event', 'State', 'Attempts', 'Answer', 'Took', 'Made', 'Id', ''], rows, 'Nothing has been sent yet.'),
+      table('Deliveries', ['Event', 'State', 'Attempts', 'Answer', 'Finished', 'Made', 'Id', ''], rows, 'Nothing has been sent yet.'),
     ),
   );
   return REFRESH_MS;

@@ -1,5 +1,6 @@
 import { LevelMeter } from '../sdk/ringbridge.js';
 import { el, hue, icon, initials } from './dom.js';
+import { watchSize } from './visible.js';
 
 /** How long a pressed key is shown. */
 const KEY_SHOWN_MS = 2500;
@@ -20,6 +21,7 @@ export class Tile {
   #shownLevel = 0;
   /** @type {HTMLButtonElement | undefined} */
   #pin;
+  #watch = () => {};
 
   /**
    * @param {import('../sdk/participants.js').Participant | import('../sdk/self.js').Self} participant
@@ -51,6 +53,7 @@ export class Tile {
       ...(this.#pin ? [this.#pin] : []),
     );
     this.update();
+    if (!isSelf && participant.kind !== 'robo') this.#watchSize();
   }
 
   /** Shows what is now true of the participant. */
@@ -70,6 +73,12 @@ export class Tile {
     this.#showChips(isPhone, p.onHold);
     this.#showVideo(p.videoEnabled ? p.videoTrack : undefined);
     this.#meterFor(p.audioEnabled ? p.audioTrack : undefined);
+  }
+
+  /** Tells the server how large the video is shown, whenever that changes. */
+  #watchSize() {
+    const participant = this.#participant;
+    this.#watch = watchSize(this.node, (view) => participant.setVideoView(view));
   }
 
   /** @param {boolean} pinned kept in the foreground */
@@ -104,6 +113,7 @@ export class Tile {
   remove() {
     clearTimeout(this.#keyTimer);
     this.#meter?.stop();
+    this.#watch();
     this.#showVideo(undefined);
     this.node.remove();
   }

@@ -162,6 +162,11 @@ export interface Participant extends Events<{
   readonly isPinned: boolean;
   pin(): void;
   unpin(): void;
+  /**
+   * How their video is shown here: the server sends the layer that fits the width (in pixels of the
+   * screen), or nothing. Without a word it sends the largest.
+   */
+  setVideoView(view: { width?: number; visible: boolean }, source?: 'camera' | 'screen'): void;
   kick(): void;
   disableAudio(): void;
   /** Lifts a phone's mute; nobody turns on somebody else's microphone. */

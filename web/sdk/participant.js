@@ -9,6 +9,15 @@ import { meterPosition } from './level.js';
  * @typedef {object} Actions
  * @property {(message: object) => void} send
  * @property {(participant: Participant, pinned: boolean) => void} pin
+ * @property {(id: string, source: Source, view: View) => void} view
+ */
+
+/**
+ * How a video is shown.
+ *
+ * @typedef {object} View
+ * @property {number} [width] in pixels of the screen; the largest there is without
+ * @property {boolean} visible
  */
 
 /** How long the server's word on somebody's level counts. */
@@ -102,6 +111,17 @@ export class Participant extends Emitter {
 
   unpin() {
     this.#actions.pin(this, false);
+  }
+
+  /**
+   * Says how their video is shown here, so that the server sends no more than that: the layer that
+   * fits the width, or nothing. Without a word it sends the largest.
+   *
+   * @param {View} view
+   * @param {'camera' | 'screen'} [source]
+   */
+  setVideoView(view, source = 'camera') {
+    this.#actions.view(this.id, source, view);
   }
 
   /** Removes them from the meeting; takes the permission `kickParticipant`. */

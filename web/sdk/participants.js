@@ -119,6 +119,8 @@ export class Participants extends Emitter {
   /** @type {Map<string, number>} */
   #spokeAt = new Map();
   #activeMax = ACTIVE_MAX;
+  /** How videos are shown, by participant and source: said again after a reconnect. */
+  #views = new Map();
   #send;
   /** @type {Actions} */
   #actions;
@@ -130,7 +132,11 @@ export class Participants extends Emitter {
     super();
     this.#send = send;
     this.#ownId = ownId;
-    this.#actions = { send, pin: (participant, on) => this.#pin(participant, on) };
+    this.#actions = {
+      send,
+      pin: (participant, on) => this.#pin(participant, on),
+      view: (id, source, view) => this.#view(id, source, view),
+    };
   }
 
   /** How many are in the meeting, oneself not counted. */
@@ -223,6 +229,7 @@ export class Participants extends Emitter {
     this.pinned.remove(id);
     this.active.remove(id);
     this.#spokeAt.delete(id);
+    for (const source of ['camera', 'screen']) this.#views.delete(`${id} ${source}`);
     const participant = this.joined.get(id);
     this.joined.remove(id);
     participant?.removeAllListeners();
@@ -235,6 +242,7 @@ export class Participants extends Emitter {
     for (const { id } of this.joined.toArray()) if (!present.has(id)) this.remove(id);
     for (const view of views) this.put(view);
     this.waitlisted.clear();
+    for (const message of this.#views.values()) this.#send(message);
   }
 
   /** For the client. */
@@ -301,6 +309,25 @@ export class Participants extends Emitter {
   #quietest() {
     const at = (id) => this.#spokeAt.get(id) ?? -1;
     return [...this.active.keys()].sort((a, b) => at(a) - at(b));
+  }
+
+  #view(id, source, { width, visible }) {
+    if (!this.joined.has(id)) return;
+    const message = {
+      type: 'subscribe',
+      participant_id: id,
+      source,
+      ...(width === undefined ? {} : { max_width: Math.min(65_535, Math.max(1, Math.ceil(width))) }),
+      visible,
+    };
+    const before = this.#views.get(`${id} ${source}`);
+    if (before?.visible === visible && before?.max_width === message.max_width) return;
+    this.#views.set(`${id} ${source}`, message);
+    try {
+      this.#send(message);
+    } catch {
+      // Between two connections: said with the next.
+    }
   }
 
   #pin(participant, on) {

@@ -3,7 +3,7 @@
  * colour, and an ear on whatever the page plays. The page itself has no test hooks.
  *
  * @param {{ tone_hz: number | null, colour: string | null, microphone_error: string | null,
- *   sound_held_back: boolean }} fakes
+ *   sound_held_back: boolean, large: boolean }} fakes
  */
 export function installFakes(fakes) {
   const RATE_HZ = 16000;
@@ -40,13 +40,14 @@ export function installFakes(fakes) {
 
   function picture(colour) {
     const canvas = document.createElement('canvas');
-    canvas.width = 320;
-    canvas.height = 240;
+    const [width, height] = fakes.large ? [1280, 720] : [320, 240];
+    canvas.width = width;
+    canvas.height = height;
     const brush = canvas.getContext('2d');
     let x = 0;
     setInterval(() => {
       brush.fillStyle = colour;
-      brush.fillRect(0, 0, 320, 240);
+      brush.fillRect(0, 0, width, height);
       brush.fillStyle = '#fff';
       brush.fillRect((x = (x + 4) % 300), 0, 20, 20);
     }, 66);

@@ -37,6 +37,8 @@ pub struct Fakes {
     pub tone_hz: Option<f64>,
     /// What the camera sees, as CSS; without it there is no camera.
     pub colour: Option<&'static str>,
+    /// Whether the camera sees in 1280×720 instead of 320×240, too little for simulcast.
+    pub large: bool,
     /// The error that asking for the microphone ends in, by its DOM name.
     pub microphone_error: Option<&'static str>,
     /// Whether the browser plays nothing until the page is clicked to hear.
@@ -104,6 +106,7 @@ impl Chromium {
         let fakes = json!({
             "tone_hz": fakes.tone_hz,
             "colour": fakes.colour,
+            "large": fakes.large,
             "microphone_error": fakes.microphone_error,
             "sound_held_back": fakes.sound_held_back,
         });
