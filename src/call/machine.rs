@@ -19,7 +19,7 @@ use crate::meeting::preset::Preset;
 use crate::rtp::srtp::KEYING_BYTES_MAX;
 use crate::sdp::crypto::{LocalSecurity, SrtpPolicy};
 use crate::sdp::negotiate::{self, LocalMedia, NegotiateError, Negotiated};
-use crate::sdp::webrtc;
+use crate::sdp::webrtc as browser;
 
 /// What is known of a call when its INVITE has been authorised.
 #[derive(Clone)]
@@ -312,8 +312,8 @@ impl Call {
             return;
         };
         let local = self.local_media(local);
-        let settled = match webrtc::is_webrtc(&offer) {
-            true => webrtc::settle(&offer, &local),
+        let settled = match browser::is_webrtc(&offer) {
+            true => browser::settle(&offer, &local),
             false => negotiate::answer(&offer, &local),
         };
         match settled {
@@ -590,7 +590,7 @@ impl Call {
     ) -> Result<Negotiated, NegotiateError> {
         let local = self.local_media(local);
         match &self.webrtc {
-            Some((first, answer)) => webrtc::answer_again(first, answer, offer, &local),
+            Some((first, answer)) => browser::answer_again(first, answer, offer, &local),
             None => negotiate::answer(offer, &local),
         }
     }
