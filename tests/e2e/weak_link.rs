@@ -1,4 +1,5 @@
-//! What a browser behind a weak link sees and hears: real encoders, a relay that loses or is narrow.
+//! What a browser behind a weak link sees and hears: real encoders, and a relay that loses packets
+//! or is narrow.
 
 use std::time::Duration;
 

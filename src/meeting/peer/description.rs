@@ -1,6 +1,7 @@
 //! What we read from, and write into, a session description besides what `rtc` does: candidates,
 //! payload types, extension ids. Text in, text out; lines we do not know stay as they are.
 
+use crate::limits::TRACK_LAYERS_MAX;
 use crate::meeting::track::{TrackCodec, TrackKind};
 
 const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
@@ -148,6 +149,18 @@ impl Description {
         }
         maps.clear();
         formats.clear();
+    }
+
+    /// The m-lines on which more than one simulcast layer comes: `a=mid`, RIDs.
+    pub fn layers(&self) -> Vec<(String, Vec<String>)> {
+        let layered = self
+            .sections
+            .iter()
+            .filter(|section| section.rids.len() > 1);
+        let bounded = |rids: &[String]| rids.iter().take(TRACK_LAYERS_MAX - 1).cloned().collect();
+        layered
+            .map(|section| (section.mid.clone(), bounded(&section.rids)))
+            .collect()
     }
 
     /// The m-line with this mid.

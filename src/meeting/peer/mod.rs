@@ -17,7 +17,7 @@ use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::shared::error::Error as RtcError;
 
 use self::description::{Description, Direction};
-use crate::limits::{PEER_DESCRIPTION_BYTES_MAX, PEER_FIRST_OFFER_SECTIONS_MAX, TRACK_LAYERS_MAX};
+use crate::limits::{PEER_DESCRIPTION_BYTES_MAX, PEER_FIRST_OFFER_SECTIONS_MAX};
 use crate::meeting::signal::Source;
 use crate::meeting::signal::SourceMid;
 use crate::meeting::track::{TrackCodec, TrackKind};
@@ -292,7 +292,7 @@ impl Peer {
             offer_due: None,
             slots: Vec::new(),
             sources: Vec::new(),
-            layers: simulcast_layers(&read),
+            layers: read.layers(),
             named: Vec::new(),
             payload_types: HashMap::new(),
             audio_level_id: None,
@@ -459,16 +459,6 @@ impl Peer {
             }
         }
     }
-}
-
-/// The m-lines on which more than one layer comes.
-fn simulcast_layers(description: &Description) -> Vec<(String, Vec<String>)> {
-    let sections = description.sections.iter();
-    let layered = sections.filter(|section| section.rids.len() > 1);
-    let bounded = |rids: &[String]| rids.iter().take(TRACK_LAYERS_MAX - 1).cloned().collect();
-    layered
-        .map(|section| (section.mid.clone(), bounded(&section.rids)))
-        .collect()
 }
 
 /// The browser's own word for its m-lines, or, when it says nothing, the usual order: first audio
