@@ -25,6 +25,9 @@ pub const OVERHEAD_BYTES_MAX: usize = 16 + 4;
 /// least 64). A burst over Wi-Fi reorders dozens.
 const REPLAY_WINDOW_PACKETS: usize = 128;
 
+/// SRTCP's index with its E bit (RFC 3711 §3.4).
+const SRTCP_INDEX_BYTES: usize = 4;
+
 /// RTP header without CSRC, or SRTCP's clear part.
 const HEADER_BYTES: usize = 12;
 
@@ -165,7 +168,20 @@ impl SrtpSession {
     /// It is too short, does not authenticate, or is a replay.
     pub fn unprotect_rtcp(&mut self, datagram: &[u8]) -> Result<BytesMut, Discard> {
         let ssrc = word(datagram, 4)?;
+        if !self.claims_encryption(datagram) {
+            return Err(Discard::NotAuthentic);
+        }
         self.unprotect(ssrc, |context| context.decrypt_rtcp(datagram).ok())
+    }
+
+    /// The E bit of SRTCP (RFC 3711 §3.4). Where it is not set the library gives the packet back
+    /// without looking at its tag: anybody could speak in the phone's name. No phone we know sends
+    /// such packets.
+    fn claims_encryption(&self, datagram: &[u8]) -> bool {
+        let profile = self.keys.suite.profile();
+        let behind = SRTCP_INDEX_BYTES + profile.rtcp_auth_tag_len();
+        let index = datagram.len().checked_sub(behind);
+        index.is_some_and(|at| datagram[at] & 0x80 != 0)
     }
 
     fn unprotect<T>(

@@ -7,6 +7,10 @@ mod audio_sim;
 mod audio_steady;
 mod audio_upsets;
 mod call_machine;
+mod fuzz;
+mod fuzz_targets {
+    include!("../../fuzz/src/targets.rs");
+}
 mod sdp_golden;
 mod sdp_negotiate;
 mod sip_auth;

@@ -22,6 +22,7 @@ pub(crate) mod wake;
 
 pub use command::MeetingInfo;
 pub use health::WorkerHealth;
+pub use routes::stun_ufrag;
 
 /// How the workers are started.
 #[derive(Debug, Clone)]

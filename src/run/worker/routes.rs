@@ -102,7 +102,7 @@ fn is_stun(bytes: &[u8]) -> bool {
 }
 
 /// The part of USERNAME before the colon: the receiver's ufrag (RFC 8445 §7.2.2).
-fn stun_ufrag(bytes: &[u8]) -> Option<&str> {
+pub fn stun_ufrag(bytes: &[u8]) -> Option<&str> {
     let (header, mut rest) = bytes.split_at_checked(STUN_HEADER_BYTES)?;
     if header[4..8] != COOKIE {
         return None;

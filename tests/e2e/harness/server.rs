@@ -225,6 +225,25 @@ impl Server {
         (status, asked.elapsed())
     }
 
+    /// Sends it a signal, such as `TERM` or `HUP`.
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(
+            kill.is_ok_and(|status| status.success()),
+            "SIG{name} could not be sent"
+        );
+    }
+
+    /// Waits for its end, and says how it ended.
+    pub fn wait_end(&mut self, within: Duration) -> ExitStatus {
+        wait::until_found("the server's end", within, || {
+            let status = self.child.try_wait().expect("the child can be asked");
+            status.ok_or_else(|| "still running".to_owned())
+        })
+    }
+
     /// Kills it hard and starts another with the same data on the same HTTP port.
     pub fn crash_and_restart(&mut self) {
         self.crash_and_restart_with(&[]);

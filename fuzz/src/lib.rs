@@ -1,0 +1,3 @@
+//! The targets of the fuzzers; see `targets.rs`.
+
+include!("targets.rs");
