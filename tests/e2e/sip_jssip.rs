@@ -23,6 +23,8 @@ fn a_page_registers_calls_and_hangs_up() {
     assert_eq!(phone.expect("options")["status"], json!(200));
     phone.expect("progress");
     phone.expect("confirmed");
+    // ICE and DTLS are up.
+    phone.expect("media");
     wait::until("the page among the participants", SOON, || {
         server.participants().len() == 1
     });

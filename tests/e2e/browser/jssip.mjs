@@ -90,7 +90,14 @@ await page.evaluate((settings) => {
       mediaConstraints: { audio: true, video: false },
       eventHandlers: {
         progress: (event) => say({ step: 'progress', status: status(event) }),
-        confirmed: () => say({ step: 'confirmed' }),
+        confirmed: async () => {
+          say({ step: 'confirmed' });
+          const { connection } = window.session;
+          while (connection.connectionState !== 'connected') {
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+          say({ step: 'media' });
+        },
         failed: (event) => say({ step: 'failed', status: status(event), cause: event.cause }),
         ended: (event) => say({ step: 'ended', cause: event.cause }),
       },
