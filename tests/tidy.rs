@@ -26,6 +26,10 @@ const LONG_FILES: &[(&str, &str)] = &[
         "the only unsafe code: the system calls and their safe face stay together",
     ),
     (
+        "limits.rs",
+        "every bound of the process: one table, so that none is looked for in vain",
+    ),
+    (
         "call/machine.rs",
         "a call's life in one state table: divided, an arrow would be missed",
     ),
