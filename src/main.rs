@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
 use ringbridge::app::App;
-use ringbridge::config::{Config, EXIT_USAGE, Raw};
-use ringbridge::run::shutdown;
+use ringbridge::config::{Config, ConfigError, EXIT_USAGE, Raw};
+use ringbridge::run::shutdown::{self, Hangups};
 use ringbridge::telemetry::{event, log};
 
 /// Threads for signalling, HTTP and calls; media has threads of its own. Two, so that one slow
@@ -73,14 +73,17 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
 }
 
 fn configuration(matches: &ArgMatches) -> Result<(Raw, Config), ExitCode> {
-    let environment = std::env::vars_os()
-        .filter_map(|(key, text)| Some((key.into_string().ok()?, text.into_string().ok()?)));
-    let refuse = |error| {
+    read(matches).map_err(|error| {
         eprintln!("ringbridge: {error}");
         ExitCode::from(EXIT_USAGE)
-    };
-    let raw = Raw::gather(matches, environment).map_err(refuse)?;
-    let config = Config::resolve(&raw).map_err(refuse)?;
+    })
+}
+
+fn read(matches: &ArgMatches) -> Result<(Raw, Config), ConfigError> {
+    let environment = std::env::vars_os()
+        .filter_map(|(key, text)| Some((key.into_string().ok()?, text.into_string().ok()?)));
+    let raw = Raw::gather(matches, environment)?;
+    let config = Config::resolve(&raw)?;
     Ok((raw, config))
 }
 
@@ -130,6 +133,7 @@ fn serve(matches: &ArgMatches) -> ExitCode {
     };
     runtime.block_on(async {
         let stop = shutdown::requested();
+        let hangups = Hangups::listen();
         let app = match App::build(config).await {
             Ok(app) => app,
             Err(error) => {
@@ -138,7 +142,9 @@ fn serve(matches: &ArgMatches) -> ExitCode {
             }
         };
         say(&format!("{}\n", app.first_call()));
-        app.serve(stop).await;
+        // Flags and environment stay as they were at start; the files are read again.
+        app.serve(stop, hangups, || read(matches).map(|(_, config)| config))
+            .await;
         ExitCode::SUCCESS
     })
 }

@@ -18,10 +18,6 @@ const COLUMNS_MAX: usize = 100;
 /// Files that are longer, and why they may be.
 const LONG_FILES: &[(&str, &str)] = &[
     (
-        "limits.rs",
-        "every bound of the process, in one place to be read through",
-    ),
-    (
         "net/batch.rs",
         "the only unsafe code: the system calls and their safe face stay together",
     ),

@@ -5,19 +5,23 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 mod card;
 mod first_call;
+mod reload;
 mod serve;
 
 pub use first_call::FirstCall;
 
+use reload::Reloader;
+
 use crate::api::{ApiParts, ApiState, Readiness};
-use crate::config::Config;
 use crate::config::profile::Peer;
+use crate::config::{Config, CurrentConfig};
 use crate::net::advertise::Advertise;
 use crate::net::ports::PortPool;
 use crate::net::routes::Routes;
@@ -109,6 +113,7 @@ impl fmt::Display for Addresses {
 /// Everything bound and built, nothing served yet.
 pub struct App {
     config: Arc<Config>,
+    reloader: Reloader,
     context: Arc<CallContext>,
     sip: SipTask<CredentialsNow>,
     registrations: Registrations,
@@ -184,13 +189,20 @@ impl App {
         let names = advertise.candidates(addresses.http.ip());
         // No HTTP/2: nobody here needs it, and each connection stays one request at a time, which
         // is what the listeners' caps count.
+        let mut certificates = Vec::new();
         let https = match https {
-            Some(listener) => Some((listener, tls_acceptor(&config, &names, &[b"http/1.1"])?)),
+            Some(listener) => {
+                let tls = tls_acceptor(&config, &names, &[b"http/1.1"])?;
+                certificates.push(tls.clone());
+                Some((listener, tls))
+            }
             None => None,
         };
         if let Some(listener) = sips {
             // Without ALPN: some carriers refuse the protocol name `sip`.
-            listeners = listeners.with_tls(listener, tls_acceptor(&config, &names, &[])?);
+            let tls = tls_acceptor(&config, &names, &[])?;
+            certificates.push(tls.clone());
+            listeners = listeners.with_tls(listener, tls);
         }
         let (sip_handle, commands) = SipHandle::new();
         let streams = StreamDoor::new();
@@ -202,6 +214,7 @@ impl App {
         });
         let registrations = Registrations::restored(&kept);
         let (webhooks, ledger) = Webhooks::new(store.clone());
+        let current: CurrentConfig = Arc::new(ArcSwap::new(Arc::clone(&config)));
         let context = Arc::new(CallContext {
             ports: PortPool::new(
                 config.media_address,
@@ -216,7 +229,7 @@ impl App {
             directory: directory.clone(),
             advertise: advertise.clone(),
             routes: Arc::default(),
-            config: Arc::clone(&config),
+            config: Arc::clone(&current),
         });
         let (available, is_available) = watch::channel(true);
         let gate = SharedGate::new(Gate::new(config.gate, trunks(&config, &store)));
@@ -237,6 +250,13 @@ impl App {
         });
         let card = card::write(&config.data_dir, &api, &advertise, &addresses)?;
         let inputs = (listeners, streams, commands);
+        let reloader = Reloader {
+            config: current,
+            gate: gate.clone(),
+            calls: context.calls.clone(),
+            tls: certificates,
+            store: store.clone(),
+        };
         let mut sip = sip_task(&context, inputs, is_available, gate, registrations.clone());
         for kept in kept {
             let registration = kept.registration;
@@ -245,6 +265,7 @@ impl App {
         }
         Ok(Self {
             config,
+            reloader,
             context,
             ledger,
             sip,
@@ -307,7 +328,7 @@ fn sip_task(
 }
 
 /// What a profile says about who answers at its peers' addresses.
-fn tls_names(config: &Arc<Config>) -> TlsNames {
+fn tls_names(config: &CurrentConfig) -> TlsNames {
     let config = Arc::clone(config);
     Arc::new(move |source| {
         let peer = Peer {
@@ -315,6 +336,7 @@ fn tls_names(config: &Arc<Config>) -> TlsNames {
             user_agent: None,
             username: None,
         };
+        let config = config.load();
         config.profiles.choose(&peer).quirks.tls_name.clone()
     })
 }
@@ -326,12 +348,11 @@ fn trunks(config: &Config, store: &Store) -> Trunks {
 }
 
 fn endpoint_config(context: &CallContext) -> EndpointConfig {
-    let (config, advertise) = (&context.config, context.advertise.clone());
+    let advertise = context.advertise.clone();
     let routes: Arc<Routes> = Arc::clone(&context.routes);
     let realm = context.store.settings().realm.clone();
     let book = context.store.clone();
-    let algorithms = config.sip_algorithms.clone();
-    let (trunks, challenges) = (config.profiles.clone(), config.profiles.clone());
+    let (trunks, challenges) = (Arc::clone(&context.config), Arc::clone(&context.config));
     let told = move |flow: &Flow| {
         let remote = flow.remote.ip();
         let routed = routes.source(clock::now(), remote);
@@ -348,9 +369,11 @@ fn endpoint_config(context: &CallContext) -> EndpointConfig {
                 user_agent: None,
                 username: None,
             };
-            challenges.choose(&peer).algorithms(&algorithms).to_vec()
+            let config = challenges.load();
+            let profile = config.profiles.choose(&peer);
+            profile.algorithms(&config.sip_algorithms).to_vec()
         }),
-        trunk: Box::new(move |source| trusted(&trunks, &book.trunk_book(), source)),
+        trunk: Box::new(move |source| trusted(&trunks.load().profiles, &book.trunk_book(), source)),
         ..EndpointConfig::new(realm, Box::new(told))
     }
 }

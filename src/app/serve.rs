@@ -9,9 +9,11 @@ use tokio::time::timeout;
 use super::App;
 use crate::api;
 use crate::call::end::EndReason;
+use crate::config::{Config, ConfigError};
 use crate::limits::{HANG_UP_WAIT_MAX, HEARTBEAT_INTERVAL, STORE_REPLY_MAX};
 use crate::run::calls::Calls;
 use crate::run::history;
+use crate::run::shutdown::Hangups;
 use crate::run::webhook::target::Guard;
 use crate::run::webhook::{Webhooks, deliver};
 use crate::store::Store;
@@ -20,10 +22,17 @@ use crate::telemetry::event::{Draining, Listening, Stopped};
 impl App {
     /// Serves until `stop` resolves, then drains: new calls are refused with 503, `/readyz` and
     /// OPTIONS say so, calls in progress may go on for the configured time and are then hung up.
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
+    /// At each of `hangups`, what `read` reads takes the place of the settings.
+    pub async fn serve(
+        self,
+        stop: impl Future<Output = ()>,
+        mut hangups: Hangups,
+        read: impl Fn() -> Result<Config, ConfigError>,
+    ) {
         self.announce();
         let Self {
             config,
+            reloader,
             context,
             ledger,
             sip,
@@ -66,7 +75,14 @@ impl App {
         }
         servers.spawn(listen(admin, None, api::admin_router(api.clone())));
 
-        stop.await;
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                () = hangups.next() => reloader.reload(read()),
+            }
+        }
+        let config = reloader.config.load_full();
 
         let calls = context.calls.count();
         Draining {

@@ -6,7 +6,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 use ipnet::IpNet;
 
@@ -28,6 +31,9 @@ pub use raw::Raw;
 
 /// Exit code of a process that was configured or called wrongly (`EX_USAGE` of sysexits.h).
 pub const EXIT_USAGE: u8 = 64;
+
+/// The settings as they stand now; SIGHUP puts others in their place.
+pub type CurrentConfig = Arc<ArcSwap<Config>>;
 
 /// What the process shall do, checked and complete.
 #[derive(Debug, Clone, PartialEq)]

@@ -63,7 +63,8 @@ pub(super) fn start_of(context: &CallContext, invite: Invite) -> Result<Start, R
     let named = trunk
         .as_ref()
         .and_then(|trunk| trunk.document.profile.as_deref());
-    let profiles = &context.config.profiles;
+    let config = context.config.load();
+    let profiles = &config.profiles;
     let chosen = named.and_then(|name| profiles.named(name));
     let profile: &Profile = chosen.unwrap_or_else(|| {
         profiles.choose(&Peer {

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use crate::call::end::{EndReason, Refusal};
 use crate::call::machine::{Call, FoundMeeting, LocalEndpoint, Output, State};
-use crate::config::Config;
+use crate::config::CurrentConfig;
 use crate::id::{MeetingId, SessionId};
 use crate::meeting::leg::{LegEvent, LegReport};
 use crate::net::advertise::Advertise;
@@ -35,7 +35,7 @@ use crate::telemetry::metric::sip::SipMetrics;
 /// What every call task shares.
 pub struct CallContext {
     /// Settings and profiles.
-    pub config: Arc<Config>,
+    pub config: CurrentConfig,
     /// Meetings, presets, credentials, records.
     pub store: Store,
     /// Sessions.

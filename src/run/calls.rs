@@ -1,6 +1,7 @@
 //! The calls in progress: admission by number, and a way for the API to see and end them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -65,7 +66,7 @@ pub struct Calls {
 
 #[derive(Debug)]
 struct Shared {
-    calls_max: usize,
+    calls_max: AtomicUsize,
     table: Mutex<HashMap<CallId, Entry>>,
     /// What trunks with a limit may still begin: one bucket each.
     rates: Mutex<HashMap<TrunkId, Bucket>>,
@@ -94,7 +95,7 @@ impl Calls {
     pub fn new(calls_max: usize) -> Self {
         let (count, _) = watch::channel(0);
         let shared = Shared {
-            calls_max,
+            calls_max: AtomicUsize::new(calls_max),
             table: Mutex::default(),
             rates: Mutex::default(),
             count,
@@ -115,7 +116,7 @@ impl Calls {
         hang_up: mpsc::Sender<EndReason>,
     ) -> Result<CallSeat, NoRoom> {
         let mut table = self.lock();
-        if table.len() >= self.shared.calls_max {
+        if table.len() >= self.shared.calls_max.load(Ordering::Relaxed) {
             return Err(NoRoom::Process);
         }
         if let (Some(trunk), Some(most)) = (live.trunk, limits.concurrent_max) {
@@ -168,6 +169,11 @@ impl Calls {
             bucket.left -= 1.0;
         }
         may
+    }
+
+    /// Another limit from now on; calls beyond it go on.
+    pub fn set_max(&self, calls_max: usize) {
+        self.shared.calls_max.store(calls_max, Ordering::Relaxed);
     }
 
     /// All calls of an organisation, oldest first.

@@ -19,6 +19,26 @@ pub fn requested() -> impl Future<Output = ()> {
     }
 }
 
+/// Asks to read settings, profiles and certificates again (SIGHUP). Listening begins with the call.
+pub struct Hangups(io::Result<Signal>);
+
+impl Hangups {
+    /// Must be called within a tokio runtime.
+    pub fn listen() -> Self {
+        Self(signal(SignalKind::hangup()))
+    }
+
+    /// Resolves when the process is asked again.
+    pub async fn next(&mut self) {
+        match &mut self.0 {
+            Ok(signals) => {
+                signals.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
 async fn next(signals: io::Result<Signal>) {
     match signals {
         Ok(mut signals) => {

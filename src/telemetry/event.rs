@@ -56,6 +56,33 @@ impl Listening {
     }
 }
 
+/// SIGHUP: what was read is in use.
+pub struct ConfigReloaded<'a> {
+    /// Settings that differ and wait for a restart.
+    pub restart: &'a [&'static str],
+}
+
+impl ConfigReloaded<'_> {
+    /// Writes the log line.
+    pub fn emit(self) {
+        let waiting = self.restart.join(", ");
+        tracing::info!(needs_restart = waiting, "configuration reloaded");
+    }
+}
+
+/// SIGHUP: what was read cannot be used, and nothing has changed.
+pub struct ConfigKept<'a> {
+    /// Why.
+    pub reason: &'a str,
+}
+
+impl ConfigKept<'_> {
+    /// Writes the log line.
+    pub fn emit(self) {
+        tracing::error!(reason = self.reason, "configuration kept");
+    }
+}
+
 /// New calls are refused from now on; the process ends when the present ones have.
 pub struct Draining {
     /// Calls in progress.

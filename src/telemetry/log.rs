@@ -1,6 +1,7 @@
 //! The log: one subscriber for the process, set up once at start.
 
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
@@ -44,13 +45,45 @@ pub fn start(config: &LogConfig) -> Result<(), Box<dyn std::error::Error + Send 
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match config.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .try_init(),
+        LogFormat::Text => {
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            keep(move |filter| handle.reload(filter).is_ok());
+            builder.try_init()
+        }
+        LogFormat::Json => {
+            let builder = builder
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_filter_reloading();
+            let handle = builder.reload_handle();
+            keep(move |filter| handle.reload(filter).is_ok());
+            builder.try_init()
+        }
     }
+}
+
+/// Puts another filter in place; false when there is no log any more.
+type Refilter = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+
+static REFILTER: OnceLock<Refilter> = OnceLock::new();
+
+fn keep(refilter: impl Fn(EnvFilter) -> bool + Send + Sync + 'static) {
+    // A second log is refused by `try_init` anyway.
+    let _second = REFILTER.set(Box::new(refilter));
+}
+
+/// Logs by other directives from now on; without a log nothing changes.
+///
+/// # Errors
+/// They are not understood.
+pub fn refilter(directives: &str) -> Result<(), ParseError> {
+    let filter = filter(directives)?;
+    if let Some(refilter) = REFILTER.get() {
+        refilter(filter);
+    }
+    Ok(())
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, ParseError> {

@@ -28,6 +28,7 @@ mod phone_calls;
 mod phone_codecs;
 mod phone_webrtc;
 mod probe;
+mod reload;
 mod rest_api;
 mod sdk_types;
 mod secrets;
