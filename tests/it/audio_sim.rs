@@ -45,6 +45,9 @@ pub struct Network {
     pub loss: f64,
     /// Probability per packet that a burst of loss begins, and its packets.
     pub burst: (f64, u32),
+    /// Gilbert-Elliott: probabilities per packet of going bad and of going good again, and of
+    /// losing a packet while bad.
+    pub bursts: Option<(f64, f64, f64)>,
     pub duplicate: f64,
     /// Probability that a packet comes this much later than the others.
     pub late: (f64, f64),
@@ -68,6 +71,8 @@ pub struct Call {
     pub ptime_ms: u32,
     /// The sender's clock against ours; positive: fast.
     pub skew_ppm: f64,
+    /// What it becomes half way: a phone that grew warm, a gateway that took over.
+    pub skew_then_ppm: Option<f64>,
     pub tone_hz: f64,
     pub network: Network,
     /// Between a packet's undelayed arrival and the next tick, for the first packet.
@@ -89,6 +94,7 @@ impl Default for Call {
             codec: Codec::Ulaw,
             ptime_ms: 20,
             skew_ppm: 0.0,
+            skew_then_ppm: None,
             tone_hz: 440.0,
             network: Network::default(),
             phase_ms: 7.0,
@@ -245,6 +251,10 @@ struct Sender {
     packet: u64,
     sequence: u16,
     burst_left: u32,
+    /// The network is in its bad state.
+    bad: bool,
+    /// When the next packet is sent.
+    next_us: f64,
     silent_before: bool,
 }
 
@@ -264,16 +274,21 @@ impl Sender {
             packet: 0,
             sequence: call.first_sequence,
             burst_left: 0,
+            bad: false,
+            next_us: 0.0,
             silent_before: true,
         }
     }
 
     fn send_until(&mut self, now_us: i64, in_flight: &mut Vec<Arrival>) {
-        let ptime_us = f64::from(self.call.ptime_ms) * 1e3 / (1.0 + self.call.skew_ppm * 1e-6);
-        while (self.packet as f64 * ptime_us) as i64 <= now_us {
-            let sent_us = self.packet as f64 * ptime_us;
+        while self.next_us as i64 <= now_us {
+            let sent_us = self.next_us;
             self.send(sent_us, in_flight);
             self.packet += 1;
+            let half_way = sent_us >= self.call.seconds * 5e5;
+            let then = self.call.skew_then_ppm.filter(|_| half_way);
+            let skew = then.unwrap_or(self.call.skew_ppm);
+            self.next_us += f64::from(self.call.ptime_ms) * 1e3 / (1.0 + skew * 1e-6);
         }
     }
 
@@ -355,6 +370,13 @@ impl Sender {
 
     fn is_lost(&mut self) -> bool {
         let network = self.call.network;
+        if let Some((to_bad, to_good, loss)) = network.bursts {
+            let turns = if self.bad { to_good } else { to_bad };
+            self.bad ^= self.random.chance(turns);
+            if self.bad && self.random.chance(loss) {
+                return true;
+            }
+        }
         if self.burst_left > 0 {
             self.burst_left -= 1;
             return true;

@@ -2,7 +2,9 @@
 
 mod allocations;
 mod audio_comfort;
+mod audio_hours;
 mod audio_playout;
+mod audio_session;
 mod audio_sim;
 mod audio_steady;
 mod audio_upsets;

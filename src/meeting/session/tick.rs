@@ -53,6 +53,7 @@ impl Session {
             self.tell_quality();
         }
         if self.ticks.is_multiple_of(LEVELS_EVERY_TICKS)
+            && self.seats.len() > self.phones
             && let Some(levels) = self.speaker.report()
         {
             self.note_speakers(now, &levels);
