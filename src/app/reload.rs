@@ -88,10 +88,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             old.public_addresses != new.public_addresses,
         ),
         ("workers", old.workers != new.workers),
-        (
-            "opus-bitrate, opus-complexity",
-            old.opus != new.opus,
-        ),
+        ("opus-bitrate, opus-complexity", old.opus != new.opus),
         (
             "log-format, log-personal-data",
             (old.log.format, old.log.personal_data) != (new.log.format, new.log.personal_data),

@@ -29,7 +29,10 @@ fn a_whole_call(server: &Server, transport: Transport, name: &str, encryption: &
         participants.len() == 1 && participants[0]["on_hold"] == json!(wanted)
     };
     phone.say("pause");
-    wait::until("the phone on hold", SOON, || on_hold(true));
+    // It refuses to resume before our answer has reached it.
+    wait::until("the phone on hold", SOON, || {
+        on_hold(true) && phone.screen().contains("is now paused")
+    });
     phone.say("resume");
     wait::until("the phone back", SOON, || on_hold(false));
     phone.say("terminate");
