@@ -1,4 +1,5 @@
-//! Long calls over bad networks, an hour and three quarters in seconds: bounds on delay, invented time and clicks.
+//! Long calls over bad networks, an hour and three quarters in seconds: bounds on delay, invented
+//! time and clicks.
 
 use crate::audio_sim::{Call, Codec, Network};
 

@@ -131,6 +131,7 @@ fn media(phone: u64) -> LegMedia {
         rtcp_mux: false,
         srtp: None,
         webrtc_offer: None,
+        taste: Default::default(),
         may_send: true,
         may_receive: true,
     }
